@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A private Postgres: made by initdb in the test's folder, reached through a
+# Unix socket there, gone with the test.
+#
+#	my $cluster = Rig::Cluster->start;
+#	my $name = $cluster->database('chat');
+#	my $session = $cluster->session($name);
+#
+# A database is a copy of a template, which is made on first use:
+#	empty  nothing
+#	core   schema/replicache.sql
+#	chat   core and schema/chat.sql
+#	cases  chat and each t/schema/*.sql
+# It belongs to the role "app", which is no superuser.
+
+package Rig::Cluster;
+
+use strict;
+use warnings;
+
+use Rig::Place qw(srcdir workdir start_process stop_process reap_process
+    process_lives wait_until find_tool slurp server_user);
+use Rig::Session;
+
+my %parent = (core => 'empty', chat => 'core', cases => 'chat');
+
+# Rig::Cluster->start(settings => {name => value}, name => 'pg')
+sub start
+{
+	my ($class, %option) = @_;
+	my $folder = workdir() . '/' . ($option{name} // 'pg');
+	my $self = bless {
+		folder => $folder, socket => $folder, made => 0, template => {},
+		settings => $option{settings} // {},
+	}, $class;
+	mkdir $folder or die "$folder: $!";
+	if (my $user = server_user()) {
+		my ($uid, $gid) = (getpwnam $user)[2, 3];
+		chown $uid, $gid, $folder or die "chown $folder: $!";
+	}
+	chmod 0755, $folder;
+	$self->run_as_server('initdb', '-D', "$folder/data", '-A', 'trust',
+	    '-U', 'postgres', '-N', '-E', 'UTF8', '--no-locale');
+	$self->launch;
+	my $admin = $self->admin;
+	$admin->query('create role app login');
+	$admin->query('create role other');
+	$admin->query('grant other to app');
+	return $self;
+}
+
+# The path of a Postgres server program.
+sub server_tool
+{
+	my ($name) = @_;
+	my $path = find_tool($name);
+	return $path if defined $path;
+	my ($newest) = sort { ($b =~ /(\d+)/)[0] <=> ($a =~ /(\d+)/)[0] }
+	    glob "/usr/lib/postgresql/*/bin/$name";
+	return $newest // die "no $name: install postgresql\n";
+}
+
+sub run_as_server
+{
+	my ($self, $tool, @arguments) = @_;
+	my $log = "$self->{folder}/$tool.log";
+	open my $out, '>>', $log or die "$log: $!";
+	my $pid = start_process([ server_tool($tool), @arguments ],
+	    stdout => $out, stderr => $out, user => server_user());
+	my $status = reap_process($pid, 120);
+	die "$tool failed:\n" . slurp($log) if !defined $status || $status != 0;
+}
+
+# Start the server (again).
+sub launch
+{
+	my ($self) = @_;
+	my %setting = (
+		listen_addresses => '', unix_socket_directories => $self->{socket},
+		max_connections => 100, shared_buffers => '32MB',
+		max_prepared_transactions => 0, log_min_messages => 'warning',
+		fsync => 'off', autovacuum => 'off', %{ $self->{settings} },
+	);
+	open my $log, '>>', "$self->{folder}/server.log" or die "server.log: $!";
+	$self->{pid} = start_process(
+		[ server_tool('postgres'), '-D', "$self->{folder}/data",
+		    map { ('-c', "$_=$setting{$_}") } sort keys %setting ],
+		stdout => $log, stderr => $log, user => server_user(),
+		signal => 'QUIT');
+	wait_until(sub { $self->is_ready }, 'Postgres to start', 60);
+	return $self;
+}
+
+sub is_ready
+{
+	my ($self) = @_;
+	process_lives($self->{pid})
+	    or die "Postgres ended:\n" . slurp("$self->{folder}/server.log");
+	my $file = "$self->{folder}/data/postmaster.pid";
+	return 0 unless -e $file;
+	my $status = eval { slurp($file) } // '';
+	return $status =~ /\A$self->{pid}\n.*^ready/ms ? 1 : 0;
+}
+
+# Stop the server: 'INT' is a fast, 'QUIT' an immediate shutdown (a crash).
+sub stop
+{
+	my ($self, $signal) = @_;
+	delete $self->{admin};
+	return stop_process(delete $self->{pid}, $signal // 'INT', 60);
+}
+
+sub conninfo
+{
+	my ($self, $database, $user) = @_;
+	return "host=$self->{socket} dbname=$database user=" . ($user // 'app');
+}
+
+sub session
+{
+	my ($self, $database, $user) = @_;
+	return Rig::Session->new($self->conninfo($database, $user));
+}
+
+# A session of the superuser in the database postgres.
+sub admin
+{
+	my ($self) = @_;
+	return $self->{admin} //= $self->session('postgres', 'postgres');
+}
+
+# Run a file of SQL as psql does; dies when a statement fails.
+sub run_file
+{
+	my ($self, $database, $path, $user) = @_;
+	my $log = "$self->{folder}/psql.log";
+	open my $out, '>', $log or die "$log: $!";
+	my $pid = start_process(
+		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $path, '-d',
+		    $self->conninfo($database, $user) ],
+		stdout => $out, stderr => $out);
+	my $status = reap_process($pid, 60);
+	die "$path:\n" . slurp($log) if !defined $status || $status != 0;
+	return slurp($log);
+}
+
+# A new database, copied from a template. Returns its name.
+sub database
+{
+	my ($self, $template) = @_;
+	my $source = $self->template($template // 'empty');
+	my $name = 'd' . ++$self->{made};
+	$self->admin->query("create database $name template $source owner app");
+	return $name;
+}
+
+sub drop
+{
+	my ($self, $name) = @_;
+	$self->admin->query("drop database $name with (force)");
+}
+
+# The name of a template database, made on first use.
+sub template
+{
+	my ($self, $name) = @_;
+	return $self->{template}{$name} if defined $self->{template}{$name};
+	my $source = $parent{$name} ? $self->template($parent{$name}) : 'template0';
+	my $made = "t_$name";
+	$self->admin->query("create database $made template $source owner app");
+	if ($name eq 'empty') {
+		$self->session_do($made, 'alter schema public owner to app');
+	}
+	my @file =
+	    $name eq 'core' ? (srcdir() . '/schema/replicache.sql') :
+	    $name eq 'chat' ? (srcdir() . '/schema/chat.sql') :
+	    $name eq 'cases' ? glob(srcdir() . '/t/schema/*.sql') : ();
+	$self->run_file($made, $_) for sort @file;
+	return $self->{template}{$name} = $made;
+}
+
+sub session_do
+{
+	my ($self, $database, $sql) = @_;
+	my $session = $self->session($database, 'postgres');
+	$session->query($sql);
+	$session->close;
+}
+
+1;

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A private nginx on a Unix socket in the test's folder, before the program:
+# /replicache/... goes to it, as a user would set it up.
+#
+#	my $nginx = Rig::Nginx->start($fastcgi_socket);
+#	my $answer = $nginx->request('POST', '/push', body => ...);
+
+package Rig::Nginx;
+
+use strict;
+use warnings;
+
+use Rig::Http;
+use Rig::Place qw(workdir start_process stop_process wait_until find_tool spew
+    slurp);
+
+my $count = 0;
+
+sub is_installed { return defined find_tool('nginx') }
+
+# Options: lines to add to the location, as one string.
+sub start
+{
+	my ($class, $fastcgi, $lines) = @_;
+	my $folder = workdir() . '/nginx' . ++$count;
+	mkdir $folder or die "$folder: $!";
+	my $self = bless { folder => $folder, path => "$folder/socket" }, $class;
+	spew("$folder/conf", configuration($folder, $fastcgi, $lines // ''));
+	open my $log, '>>', "$folder/out" or die "$folder/out: $!";
+	$self->{pid} = start_process(
+		[ find_tool('nginx'), '-p', $folder, '-c', "$folder/conf",
+		    '-e', "$folder/error.log" ],
+		stdout => $log, stderr => $log, signal => 'TERM');
+	wait_until(sub {
+		-S "$folder/socket" && IO::Socket::UNIX->new(
+		    Type => Socket::SOCK_STREAM(), Peer => "$folder/socket");
+	}, "nginx to listen: " . $self->log, 20);
+	return $self;
+}
+
+sub configuration
+{
+	my ($folder, $fastcgi, $lines) = @_;
+	my $user = $> == 0 ? 'user root;' : '';
+	my $temp = join "\n", map { "\t${_}_temp_path $folder/$_;" }
+	    qw(client_body proxy fastcgi uwsgi scgi);
+	my $params = join "\n", map { "\t\t\tfastcgi_param $_;" } (
+		'GATEWAY_INTERFACE CGI/1.1', 'SERVER_SOFTWARE nginx',
+		'QUERY_STRING $query_string', 'REQUEST_METHOD $request_method',
+		'CONTENT_TYPE $content_type', 'CONTENT_LENGTH $content_length',
+		'SCRIPT_NAME $fastcgi_script_name', 'REQUEST_URI $request_uri',
+		'SERVER_PROTOCOL $server_protocol', 'SERVER_NAME $server_name',
+		'REMOTE_ADDR 127.0.0.1', 'PATH_INFO $fastcgi_path_info');
+	return <<"CONF";
+daemon off;
+worker_processes 1;
+pid $folder/pid;
+error_log $folder/error.log info;
+$user
+events { worker_connections 512; }
+http {
+	access_log off;
+	merge_slashes off;
+	client_max_body_size 0;
+$temp
+	server {
+		listen unix:$folder/socket;
+		location /replicache {
+			fastcgi_split_path_info ^(/replicache)(.*)\$;
+$params
+			fastcgi_pass unix:$fastcgi;
+			fastcgi_buffering on;
+$lines
+		}
+	}
+}
+CONF
+}
+
+sub path { return $_[0]{path} }
+
+sub log
+{
+	my ($self) = @_;
+	return join '', map { -e $_ ? slurp($_) : '' }
+	    "$self->{folder}/error.log", "$self->{folder}/out";
+}
+
+# A request to the program; options as Rig::Http's.
+sub request
+{
+	my ($self, $method, $path, %option) = @_;
+	return Rig::Http::request($self->{path}, $method, "/replicache$path", %option);
+}
+
+sub stop
+{
+	my ($self) = @_;
+	stop_process(delete $self->{pid}, 'TERM', 10) if defined $self->{pid};
+}
+
+1;
