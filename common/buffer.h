@@ -32,7 +32,7 @@ struct buffer {
 };
 
 /* Makes BUFFER empty. It takes no memory yet, and never holds more than MAX
- * bytes. */
+ * bytes, MAX > 0. */
 void buffer_init(struct buffer *buffer, size_t max);
 
 /* Frees the memory. The buffer is then as after buffer_init(). */

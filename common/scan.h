@@ -41,19 +41,13 @@ struct error;
  * (Number.MAX_SAFE_INTEGER), so the largest ID and cookie there can be. */
 #define SCAN_INTEGER_MAX INT64_C(9007199254740991)
 
-/* The smallest exponent that may be written: no double needs more than 1074
- * decimal places, while Postgres would write 1e-16383, and 0e-16383 too, as
- * 16 kB of zeros. */
-#define SCAN_EXPONENT_MIN (-1074)
-
 /*
  * What a valid document may hold that Postgres can't: flags that are or-ed
  * together (reliability section 3.7). They do not make a document invalid.
  */
 #define SCAN_NUL 0x1u       /* a string has \u0000 */
 #define SCAN_SURROGATE 0x2u /* a string has half a surrogate pair, \ud800 */
-#define SCAN_NUMBER 0x4u    /* a number no finite double: it rounds to */
-			    /* infinity, or see SCAN_EXPONENT_MIN */
+#define SCAN_NUMBER 0x4u    /* a number that number_is_double() refuses */
 
 enum scan_kind {
 	SCAN_NONE, /* no value: a member that is not there; must be 0 */
@@ -77,7 +71,7 @@ struct scan_value {
 
 /* A place inside an array or object. */
 struct scan_cursor {
-	const char *at;
+	const char *at, *end;
 };
 
 /*
