@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The whole as a visitor meets it: nginx on a port of this machine, with the
+# location file a user would include, the program behind it, and the chat
+# page at / when it is built.
+#
+#	plan skip_all => $_ for Rig::Site::missing();
+#	my $site = Rig::Site->start(REPLICACHE_DATABASE => $conninfo);
+#	... $site->url . '/replicache' ...
+#	$site->stop_program('KILL'); $site->start_program;
+
+package Rig::Site;
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use Socket qw(SOCK_STREAM);
+
+use Rig::Node;
+use Rig::Place qw(srcdir workdir start_process stop_process wait_until
+    find_tool slurp spew);
+use Rig::Program;
+
+my $count = 0;
+
+sub missing
+{
+	return 'nginx is not installed' unless defined find_tool('nginx');
+	return;
+}
+
+# Start all; the pairs are the program's environment.
+sub start
+{
+	my ($class, %environment) = @_;
+	my $folder = workdir() . '/site' . ++$count;
+	mkdir $folder or die "$folder: $!";
+	my $self = bless { folder => $folder, environment => \%environment,
+	    socket => "$folder/fastcgi.sock" }, $class;
+	$self->start_program;
+	$self->start_nginx;
+	return $self;
+}
+
+sub url { return "http://127.0.0.1:$_[0]{port}" }
+
+sub start_program
+{
+	my ($self) = @_;
+	$self->{program} = Rig::Program->start(-socket => $self->{socket},
+	    %{ $self->{environment} });
+	return $self;
+}
+
+# Until it is started again connections are refused and nginx answers 502.
+sub stop_program
+{
+	my ($self, $signal) = @_;
+	return $self->{program}->stop($signal);
+}
+
+sub program { return $_[0]{program} }
+
+# Start nginx (again): on a free port, which it keeps.
+sub start_nginx
+{
+	my ($self) = @_;
+	for my $try (1 .. 5) {
+		my $port = $self->{port} // free_port();
+		$self->{nginx} = $self->launch($port);
+		return $self if $self->is_answering($port);
+		stop_process($self->{nginx}, 'TERM', 10);
+	}
+	die "nginx did not start:\n" . slurp("$self->{folder}/nginx.log");
+}
+
+# From now on connections are refused.
+sub stop_nginx
+{
+	my ($self) = @_;
+	stop_process(delete $self->{nginx}, 'TERM', 10) if defined $self->{nginx};
+	return $self;
+}
+
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+	    or die "no free port: $!";
+	return $socket->sockport;
+}
+
+sub launch
+{
+	my ($self, $port) = @_;
+	my $folder = $self->{folder};
+	spew("$folder/nginx.conf", $self->configuration($port));
+	open my $log, '>>', "$folder/nginx.log" or die "nginx.log: $!";
+	return start_process(
+		[ find_tool('nginx'), '-p', $folder, '-c', "$folder/nginx.conf",
+		    '-e', "$folder/nginx.log" ],
+		stdout => $log, stderr => $log, signal => 'TERM');
+}
+
+# True once our nginx is up; false when it could not have the port.
+sub is_answering
+{
+	my ($self, $port) = @_;
+	my $socket = "$self->{folder}/nginx.sock";
+	my $up = eval {
+		wait_until(sub {
+			Rig::Place::process_lives($self->{nginx}) or die "ended\n";
+			return IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $socket);
+		}, 'nginx to listen', 20);
+	};
+	$self->{port} = $port if $up;
+	return $up;
+}
+
+sub configuration
+{
+	my ($self, $port) = @_;
+	my $folder = $self->{folder};
+	my $location = srcdir() . '/examples/nginx/replicache.conf';
+	my $page = Rig::Node::chat_build() . '/www';
+	my $user = $> == 0 ? 'user root;' : '';
+	my $temp = join ' ', map { "${_}_temp_path $folder/$_;" }
+	    qw(client_body proxy fastcgi uwsgi scgi);
+	unlink "$folder/nginx.sock";
+	return <<"CONF";
+daemon off;
+worker_processes 1;
+pid $folder/nginx.pid;
+$user
+events { worker_connections 512; }
+http {
+	types {
+		text/html html;
+		text/css css;
+		text/javascript js;
+		image/svg+xml svg;
+	}
+	access_log off;
+	$temp
+	upstream replicache { server unix:$self->{socket}; }
+	server {
+		listen 127.0.0.1:$port;
+		listen unix:$folder/nginx.sock;
+		root "$page";
+		charset utf-8;
+		location / { add_header Cache-Control no-cache; }
+		include "$location";
+	}
+}
+CONF
+}
+
+sub stop
+{
+	my ($self) = @_;
+	$self->stop_nginx;
+	$self->stop_program;
+}
+
+1;

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The three ways a request reaches the program: "cgi", "fastcgi" and "nginx".
+# begin() and end() enclose a case; request() takes what Rig::Case read.
+
+package Rig::Way;
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Rig::Nginx;
+use Rig::Place qw(workdir);
+use Rig::Program;
+
+sub new
+{
+	my ($class, $name) = @_;
+	return bless { name => $name }, 'Rig::Way::' . ucfirst $name;
+}
+
+sub is_possible { return 1 }
+
+# May a case set parameters no web server would send?
+sub has_params { return 1 }
+
+sub prepare { }
+
+sub parameters
+{
+	my ($method, $path, %option) = @_;
+	my $params = Rig::Program::params($method, $path, %option);
+	$params = { %$params, %{ $option{params} // {} } };
+	delete $params->{CONTENT_LENGTH} if $option{chunked};
+	delete @$params{grep { !defined $params->{$_} } keys %$params};
+	return $params;
+}
+
+package Rig::Way::Cgi;
+our @ISA = ('Rig::Way');
+use Test::More;
+
+sub begin
+{
+	my ($self, %environment) = @_;
+	$self->{environment} = { REPLICACHE_AUTH => 'none', %environment };
+	$self->{log} = '';
+}
+
+sub request
+{
+	my ($self, $method, $path, %option) = @_;
+	my $answer = Rig::Program::cgi($self->{environment},
+	    Rig::Way::parameters($method, $path, %option), $option{body});
+	$self->{log} .= $answer->{stderr};
+	is($answer->{exit}, 0, 'the program ends in order')
+	    or diag($answer->{stderr});
+	return $answer;
+}
+
+sub new_log
+{
+	my ($self) = @_;
+	my $log = $self->{log};
+	$self->{log} = '';
+	return $log;
+}
+
+sub end { }
+
+package Rig::Way::Fastcgi;
+our @ISA = ('Rig::Way');
+use Test::More;
+
+sub prepare
+{
+	my ($self) = @_;
+	$self->{path} = Rig::Place::workdir() . '/program';
+	$self->{listener} = Rig::Program::listener($self->{path});
+}
+
+# The program starts with the case's first request and lives to its end.
+sub begin
+{
+	my ($self, %environment) = @_;
+	$self->{program} = Rig::Program->start(-socket => $self->{path},
+	    -listener => $self->{listener}, %environment);
+}
+
+sub request
+{
+	my ($self, $method, $path, %option) = @_;
+	my $answer = $self->{program}->request(
+	    Rig::Way::parameters($method, $path, %option), $option{body});
+	ok($answer->{end}, 'the request is ended') or diag($self->{program}->log);
+	return $answer;
+}
+
+sub new_log { return $_[0]{program}->new_log }
+
+sub end
+{
+	my ($self) = @_;
+	ok($self->{program}->is_alive, 'the program lives');
+	is($self->{program}->stop, 0, 'the program ends in order')
+	    or diag($self->{program}->log);
+}
+
+package Rig::Way::Nginx;
+our @ISA = ('Rig::Way::Fastcgi');
+
+sub is_possible { return Rig::Nginx::is_installed() }
+
+sub has_params { return 0 }
+
+sub prepare
+{
+	my ($self) = @_;
+	$self->SUPER::prepare;
+	$self->{nginx} = Rig::Nginx->start($self->{path});
+}
+
+sub request
+{
+	my ($self, $method, $path, %option) = @_;
+	my %header = %{ $option{headers} // {} };
+	$header{'Content-Type'} = 'application/json'
+	    if $method eq 'POST' && !exists $header{'Content-Type'};
+	$path .= "?$option{query}" if defined $option{query};
+	return $self->{nginx}->request($method, $path, headers => \%header,
+	    body => $option{body}, chunked => $option{chunked});
+}
+
+1;
