@@ -1,0 +1,1727 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- replicache.sql: everything a database needs to be synced by replicache.fcgi.
+--
+--     psql -v ON_ERROR_STOP=1 -f replicache.sql app
+--
+-- Run it as the owner of the database or of a schema in it; a superuser is not
+-- needed. It installs into the current schema (the first one of search_path
+-- that exists), in one transaction. Running it again, also on a database in
+-- use, brings functions and triggers up to date and leaves all data alone.
+--
+-- The idea (Replicache's "Global Version"): one number, the version, counts
+-- the commits that clients should hear of. Every synced row carries the
+-- version that last changed it. The version is the cookie a client gets with a
+-- pull; the next pull brings the rows above it.
+--
+--     table                        one row per
+--     replicache_version           commit, lately; the current version is max(version)
+--     replicache_state             database (one row): floor, epoch, revision
+--     replicache_client_group      browser profile, and the user it belongs to
+--     replicache_client            tab, and the last of its mutations that was applied
+--     replicache_table             table that syncs
+--     replicache_mutator           mutation that clients may call
+--     replicache_schema_version    schemaVersion accepted from clients; none = all
+--     replicache_tombstone         key that is gone
+--     replicache_failed_mutation   mutation that failed
+--     replicache_version_time      moment of which it is known how far versions were
+--
+-- What an app calls (each is described where it is defined):
+--
+--     replicache_register_table(table, prefix =>, view =>, omit =>)
+--     replicache_unregister_table(table)
+--     replicache_register_mutator(name, function)
+--     replicache_unregister_mutator(name)
+--     replicache_user_id(), _client_id(), _client_group_id(), _mutation_id()
+--     replicache_next_version()
+--     replicache_new_epoch()
+--     replicache_purge(older_than =>)
+--
+-- What replicache.fcgi calls besides: replicache_push_begin, replicache_enter,
+-- replicache_guard. All other functions are internal.
+--
+-- Rights. PUBLIC may execute nothing here and read nothing. A role that only
+-- writes to synced tables needs no grants here: the triggers do their
+-- book-keeping as their owner. (Rows of a table with a column `deleted` are
+-- deleted and revived by an UPDATE as the writing role itself, which therefore
+-- needs the UPDATE right there.) A separate role for replicache.fcgi needs
+-- SELECT on these tables and on what syncs, EXECUTE on replicache_push_begin,
+-- replicache_enter, replicache_guard, replicache_record_failure and on the
+-- mutators, and whatever rights the mutators need.
+--
+-- Why functions name a search_path: with `set search_path from current`, a
+-- function finds these tables whatever the caller's search_path is, and a
+-- temporary object can't pose as one of them (pg_temp comes last). The few
+-- that run an app's own code (its mutators, or its triggers by way of an
+-- UPDATE) don't, since that code must see its caller's search_path.
+
+begin;
+
+set local client_min_messages = warning;
+
+do $$
+begin
+  perform set_config('search_path',
+    quote_ident(current_schema()) || ', pg_temp', true);
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Tables
+----------------------------------------------------------------------------
+
+-- Append-only: a commit inserts its version, old rows are trimmed behind. (One
+-- row updated in place would make each update step over all its dead versions
+-- as long as any snapshot, a backup's say, is open.) xid tells a transaction
+-- its own row from another's.
+create table if not exists replicache_version (
+  version bigint primary key,
+  xid     xid8 not null default pg_current_xact_id()
+);
+
+-- floor     the lowest cookie from which changes are still known
+-- epoch     the version at install or at the last replicache_new_epoch()
+-- revision  counts changes of what is registered: whoever caches that compares
+create table if not exists replicache_state (
+  only_row boolean primary key default true check (only_row),
+  floor    bigint not null,
+  epoch    bigint not null,
+  revision bigint not null default 0
+);
+
+create table if not exists replicache_client_group (
+  id      text primary key,
+  user_id text not null default ''
+);
+
+-- version is left out of the indexes, and pages are left half empty, so that
+-- updates stay on their page (HOT).
+create table if not exists replicache_client (
+  id               text primary key,
+  client_group_id  text not null,
+  last_mutation_id bigint not null default 0,
+  version          bigint not null
+) with (fillfactor = 50);
+
+create index if not exists replicache_client_client_group_id
+  on replicache_client (client_group_id);
+
+-- pull_all, pull_since  the statements a pull runs, see replicache_pull_code
+-- key                   the key as an expression over the table's row t
+-- definition            of the view, to notice that it changed
+-- code                  of the triggers, as installed
+create table if not exists replicache_table (
+  id         int generated always as identity primary key,
+  table_name regclass not null unique,
+  prefix     text not null unique,
+  view       regclass,
+  omit       text[] not null default '{}',
+  soft       boolean not null,
+  per_user   boolean not null,
+  key        text not null,
+  pull_all   text not null,
+  pull_since text not null,
+  definition text not null,
+  code       text not null
+);
+
+-- function  with its schema and argument, as text: pg_upgrade refuses regproc
+-- call      the statement a push runs: client ID, group ID, mutation ID, user
+--           ID, args
+-- run       the statement replicache_guard runs: args
+create table if not exists replicache_mutator (
+  name     text primary key,
+  function text not null,
+  argument text not null check (argument in ('json', 'jsonb')),
+  call     text not null,
+  run      text not null
+);
+
+create table if not exists replicache_schema_version (
+  version text primary key
+);
+
+create table if not exists replicache_tombstone (
+  key     text collate "C" primary key,
+  version bigint not null
+);
+
+create index if not exists replicache_tombstone_version
+  on replicache_tombstone (version);
+
+-- args is json, not jsonb: it keeps what jsonb can't hold.
+create table if not exists replicache_failed_mutation (
+  client_id       text not null,
+  mutation_id     bigint not null,
+  client_group_id text not null,
+  user_id         text not null,
+  name            text not null,
+  args            json,
+  code            text not null check (code in ('unknown_mutator',
+                    'unstorable_text', 'number_out_of_range', 'timeout',
+                    'mutator_error')),
+  sqlstate        text,
+  message         text,
+  version         bigint not null,
+  failed_at       timestamptz not null default clock_timestamp(),
+  primary key (client_id, mutation_id)
+);
+
+-- All versions up to this one were taken before this moment.
+create table if not exists replicache_version_time (
+  at      timestamptz primary key,
+  version bigint not null
+);
+
+
+----------------------------------------------------------------------------
+-- Versions
+----------------------------------------------------------------------------
+
+-- replicache_clock_version() returns bigint
+--
+-- The version that belongs to this moment: seconds since 2020-01-01 UTC,
+-- times 2^20. Versions start here and go up by one a commit, so that they
+-- stay behind the clock at less than a million commits a second. A database
+-- that is wiped or restored and then starts from the clock again is therefore
+-- ahead of every cookie it ever gave. Stays below 2^53 until the year 2292.
+
+create or replace function replicache_clock_version() returns bigint
+language sql volatile set search_path from current
+as $$
+  select floor(extract(epoch from clock_timestamp()
+    - timestamptz '2020-01-01 00:00:00+00'))::bigint << 20;
+$$;
+
+
+-- replicache_lock() returns void
+--
+-- Takes the version lock: to the end of the transaction nobody else can take a
+-- version, and hence nobody else can write to a synced table. The key spells
+-- 'replicac' in ASCII.
+
+create or replace function replicache_lock() returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform pg_advisory_xact_lock(8243118303898460515);
+end
+$$;
+
+
+-- replicache_raise_version(at_least bigint) returns bigint
+--
+-- Internal. Under the lock, appends the next version, or at_least when that is
+-- higher, and tells it to whoever listens on the channel `replicache`.
+--
+-- In REPEATABLE READ and above the snapshot may be older than the lock: then
+-- another transaction may have taken versions that can't be seen here. The
+-- insert fails with 40001 when it meets such a version. It would not meet one
+-- that has been trimmed already; but then the highest version that can be seen
+-- here has been trimmed as well, and locking that row fails with 40001.
+
+create or replace function replicache_raise_version(at_least bigint)
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  latest bigint;
+  taken bigint;
+begin
+  select version into latest
+    from replicache_version order by version desc limit 1;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform from replicache_version where version = latest for key share;
+  end if;
+
+  taken := greatest(latest + 1, at_least);
+  insert into replicache_version (version) values (taken)
+    on conflict do nothing;
+  if not found then
+    raise 'replicache version % is taken', taken
+      using errcode = 'serialization_failure';
+  end if;
+
+  -- Trimming takes a range bounded on both sides, not everything below: an
+  -- index scan from the left end would meet all entries that were trimmed
+  -- before and are not yet vacuumed.
+  if taken % 1024 = 0 then
+    delete from replicache_version
+      where version >= taken - 2048 and version < taken - 1024;
+  end if;
+  if taken % 64 = 0 then
+    insert into replicache_version_time values (clock_timestamp(), latest)
+      on conflict do nothing;
+  end if;
+
+  perform pg_notify('replicache', taken::text);
+  return taken;
+end
+$$;
+
+
+-- replicache_next_version() returns bigint
+--
+-- The version of this transaction: takes the version lock, appends the next
+-- version the first time it is called in a transaction, and returns the same
+-- one from then on. The triggers of synced tables call it; an app need not,
+-- except to take the lock early: a transaction that locks rows of synced
+-- tables (SELECT ... FOR UPDATE) before it writes to them should call it
+-- first, or it may run into a deadlock with a push.
+--
+-- Raises 40001 in REPEATABLE READ and above if another transaction took a
+-- version since the snapshot.
+--
+-- The lock is taken in a statement of its own, before the highest version is
+-- read: so in READ COMMITTED that one is read by a later snapshot, and the
+-- order of versions is the order of commits. That the row is ours is told by
+-- its xid and nothing else: no setting can forge it, and after a ROLLBACK TO
+-- SAVEPOINT the row is gone like the rest.
+
+create or replace function replicache_next_version() returns bigint
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  latest replicache_version;
+begin
+  perform replicache_lock();
+  select * into latest
+    from replicache_version order by version desc limit 1;
+  if latest.xid = pg_current_xact_id_if_assigned() then
+    return latest.version;
+  end if;
+  return replicache_raise_version(0);
+end
+$$;
+
+
+-- The first version, and the state that goes with it.
+
+do $$
+declare
+  first bigint := replicache_clock_version();
+begin
+  perform replicache_lock();
+  if not exists (select from replicache_state) then
+    insert into replicache_version (version) values (first);
+    insert into replicache_state (floor, epoch) values (first, first);
+    insert into replicache_version_time values (clock_timestamp(), first - 1);
+  end if;
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Who is mutating
+----------------------------------------------------------------------------
+
+-- replicache_user_id() returns text
+-- replicache_client_id() returns text
+-- replicache_client_group_id() returns text
+-- replicache_mutation_id() returns bigint
+--
+-- Who called the mutator that is running: for mutators, triggers, row policies
+-- and views. Null outside of a mutator (in a pull only the user is known).
+-- They have a bound body and no search_path so that they can be inlined: a
+-- view may call them once per row.
+
+create or replace function replicache_user_id() returns text
+language sql stable parallel safe
+return nullif(current_setting('replicache.user_id', true), '');
+
+create or replace function replicache_client_id() returns text
+language sql stable parallel safe
+return nullif(current_setting('replicache.client_id', true), '');
+
+create or replace function replicache_client_group_id() returns text
+language sql stable parallel safe
+return nullif(current_setting('replicache.client_group_id', true), '');
+
+create or replace function replicache_mutation_id() returns bigint
+language sql stable parallel safe
+return nullif(current_setting('replicache.mutation_id', true), '')::bigint;
+
+
+-- replicache_enter(client_id, client_group_id, mutation_id, user_id)
+--   returns void
+--
+-- From here to the end of the transaction, or to the next call, this mutation
+-- is being run. For replicache.fcgi, and for running a mutator from psql as a
+-- client would.
+
+create or replace function replicache_enter(
+  client_id text, client_group_id text, mutation_id bigint, user_id text)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform set_config('replicache.client_id', client_id, true),
+    set_config('replicache.client_group_id', client_group_id, true),
+    set_config('replicache.mutation_id', mutation_id::text, true),
+    set_config('replicache.user_id', user_id, true);
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Push
+----------------------------------------------------------------------------
+
+-- replicache_push_begin(groups, users, clients, client_groups, before, after)
+--   returns bigint
+--
+-- The first statement of a transaction that applies mutations. groups[i] is
+-- pushed by users[i]; clients[i] of client_groups[i] goes from the last
+-- mutation ID before[i] to after[i]. Takes the version and returns it, creates
+-- the groups and clients that are new (before = 0), and sets the last mutation
+-- IDs. Each client may occur once.
+--
+-- Raises RP001 if the database is not as the arguments say: a group belongs to
+-- another user, a client to another group, or a last mutation ID has moved.
+-- Whoever called has looked without the lock, and should look again.
+--
+-- The IDs are set first and not last because the whole transaction stands or
+-- falls with them: that saves a statement.
+
+create or replace function replicache_push_begin(
+  groups text[], users text[],
+  clients text[], client_groups text[], before bigint[], after bigint[])
+returns bigint
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  taken bigint := replicache_next_version();
+  known bigint;
+  created bigint;
+begin
+  -- Groups: insert what is missing, if anything; then all must be as said.
+  if exists (select from unnest(groups) as g (id)
+             where not exists (select from replicache_client_group as known
+                               where known.id = g.id)) then
+    insert into replicache_client_group (id, user_id)
+      select g.id, g.user_id from unnest(groups, users) as g (id, user_id)
+      on conflict do nothing;
+  end if;
+  if exists (select from unnest(groups, users) as g (id, user_id)
+             where (select true from replicache_client_group as known
+                    where known.id = g.id and known.user_id = g.user_id)
+                   is null) then
+    raise 'a client group belongs to another user' using errcode = 'RP001';
+  end if;
+
+  update replicache_client as known
+    set last_mutation_id = c.after, version = taken
+    from unnest(clients, client_groups, before, after)
+      as c (id, client_group_id, before, after)
+    where known.id = c.id
+      and known.client_group_id = c.client_group_id
+      and known.last_mutation_id = c.before
+      and c.after > c.before;
+  get diagnostics known = row_count;
+
+  if known < cardinality(clients) then
+    insert into replicache_client
+        (id, client_group_id, last_mutation_id, version)
+      select c.id, c.client_group_id, c.after, taken
+      from unnest(clients, client_groups, before, after)
+        as c (id, client_group_id, before, after)
+      where c.before = 0 and c.after > 0
+        and c.client_group_id = any (groups)
+      on conflict do nothing;
+    get diagnostics created = row_count;
+    if known + created < cardinality(clients) then
+      if (select count(distinct c.id) < cardinality(clients)
+                 or not bool_and(c.after > c.before)
+          from unnest(clients, client_groups, before, after)
+            as c (id, client_group_id, before, after)) then
+        raise 'a client occurs twice, or is to go back'
+          using errcode = 'invalid_parameter_value';
+      end if;
+      raise 'a client moved on' using errcode = 'RP001';
+    end if;
+  end if;
+  return taken;
+end
+$$;
+
+
+-- replicache_record_failure(...) returns void
+--
+-- Internal: writes one row into the ledger. Args that not even json can hold
+-- are left out.
+
+create or replace function replicache_record_failure(
+  client_id text, client_group_id text, mutation_id bigint, user_id text,
+  name text, args text, code text, sqlstate text, message text)
+returns void
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  args_json json;
+begin
+  begin
+    args_json := args::json;
+  exception when data_exception then
+    null;
+  end;
+  insert into replicache_failed_mutation as f values (
+      client_id, mutation_id, client_group_id, user_id, name, args_json,
+      code, sqlstate, message, replicache_next_version())
+    on conflict on constraint replicache_failed_mutation_pkey do update set
+      client_group_id = excluded.client_group_id,
+      user_id = excluded.user_id,
+      name = excluded.name,
+      args = excluded.args,
+      code = excluded.code,
+      sqlstate = excluded.sqlstate,
+      message = excluded.message,
+      version = excluded.version,
+      failed_at = excluded.failed_at;
+end
+$$;
+
+
+-- replicache_guard(client_id, client_group_id, mutation_id, user_id, name,
+--   args, refused default null) returns text
+--
+-- Runs one mutation so that its failure undoes nothing but itself. Returns
+-- null if it was applied, else the code under which it went to the ledger:
+--
+--     unknown_mutator      no mutator is registered under the name
+--     unstorable_text      args hold text that jsonb can't: \u0000 or half of
+--                          a surrogate pair
+--     number_out_of_range  args hold a number that jsonb can't
+--     mutator_error        the mutator failed, see sqlstate and message
+--
+-- A caller who knows better passes the code as `refused` (timeout, for one:
+-- a statement that is cancelled can't be caught here); then nothing is run.
+--
+-- What is no fault of the mutation is raised again and never recorded, so that
+-- it can be repeated: connection (08), rollback (40), resources (53), lock not
+-- available (55), operator intervention (57), system (58), internal error
+-- (XX), and a read-only transaction (25006).
+
+create or replace function replicache_guard(
+  client_id text, client_group_id text, mutation_id bigint, user_id text,
+  name text, args text, refused text default null)
+returns text
+language plpgsql volatile
+as $$
+declare
+  mutator replicache_mutator;
+  parsed boolean := false;
+  code text := refused;
+  state text;
+  message text;
+begin
+  perform replicache_enter(client_id, client_group_id, mutation_id, user_id);
+
+  if code is null then
+    select * into mutator from replicache_mutator as m
+      where m.name = replicache_guard.name;
+    if not found then
+      code := 'unknown_mutator';
+    elsif to_regprocedure(mutator.function) is null then
+      -- As in the middle of an upgrade of the app: no reason to drop data.
+      raise 'function % of mutator "%" is gone', mutator.function, name
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+  end if;
+
+  if code is null then
+    declare
+      args_json json;
+      args_jsonb jsonb;
+    begin
+      if mutator.argument = 'jsonb' then
+        args_jsonb := args::jsonb;
+        parsed := true;
+        execute mutator.run using args_jsonb;
+      else
+        args_json := args::json;
+        parsed := true;
+        execute mutator.run using args_json;
+      end if;
+      return null;
+    exception when others or assert_failure then
+      get stacked diagnostics state = returned_sqlstate,
+        message = message_text;
+      if left(state, 2) in ('08', '40', '53', '55', '57', '58', 'XX')
+         or state = '25006' then
+        raise;
+      end if;
+      code := case
+        when parsed then 'mutator_error'
+        when state = '22003' then 'number_out_of_range'
+        else 'unstorable_text'
+      end;
+    end;
+  end if;
+
+  perform replicache_record_failure(client_id, client_group_id, mutation_id,
+    user_id, name, args, code, state, message);
+  return code;
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Registered tables: keys
+----------------------------------------------------------------------------
+
+-- replicache_key_part(type oid, value text, escape boolean) returns text
+--
+-- Internal: an expression that turns the expression `value` of this type into
+-- text that does not depend on any setting of a session; null for a type that
+-- has none. With `escape`, % and / are percent-escaped where they may occur.
+
+create or replace function replicache_key_part(
+  type oid, value text, escape boolean)
+returns text
+language plpgsql stable set search_path from current
+as $$
+declare
+  base oid := type;
+  kind "char";
+  expression text;
+begin
+  loop
+    select case when typtype = 'd' then typbasetype else base end, typtype
+      into base, kind from pg_type where oid = base;
+    exit when kind <> 'd';
+  end loop;
+
+  expression := case
+    when kind = 'e' or base in ('text'::regtype, 'varchar'::regtype,
+        'bpchar'::regtype, 'name'::regtype)
+      then format('%s::text', value)
+    when base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+        'numeric'::regtype, 'bool'::regtype, 'uuid'::regtype)
+      then format('%s::text', value)
+    when base in ('date'::regtype, 'timestamp'::regtype)
+      then format('(to_json(%s) #>> ''{}'')', value)
+    when base = 'timestamptz'::regtype
+      then format('(to_json(%s at time zone ''UTC'') #>> ''{}'') || ''Z''',
+        value)
+    when base = 'bytea'::regtype
+      then format('encode(%s, ''hex'')', value)
+  end;
+
+  if escape and (kind = 'e' or base in ('text'::regtype, 'varchar'::regtype,
+      'bpchar'::regtype, 'name'::regtype)) then
+    expression := format('replace(replace(%s, ''%%'', ''%%25''), ''/'', ''%%2F'')',
+      expression);
+  end if;
+  return expression;
+end
+$$;
+
+
+-- replicache_key(table_name regclass, prefix text, row_name text) returns text
+--
+-- Internal: the expression for the key of the row called row_name: the prefix
+-- and the primary key. A primary key of several columns is joined by slashes,
+-- its parts escaped, so that different rows have different keys.
+
+create or replace function replicache_key(
+  table_name regclass, prefix text, row_name text)
+returns text
+language sql stable set search_path from current
+as $$
+  select format('(%L || %s) collate "C"', prefix, string_agg(
+    replicache_key_part(a.atttypid, format('%s.%I', row_name, a.attname),
+      cardinality(i.indkey::int2[]) > 1), ' || ''/'' || ' order by k.position))
+  from pg_index as i
+    cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
+    join pg_attribute as a
+      on a.attrelid = i.indrelid and a.attnum = k.attnum
+  where i.indrelid = table_name and i.indisprimary;
+$$;
+
+
+-- replicache_key_match(table_name regclass, one text, other text)
+--   returns text
+--
+-- Internal: the condition that the rows called `one` and `other` have the same
+-- primary key.
+
+create or replace function replicache_key_match(
+  table_name regclass, one text, other text)
+returns text
+language sql stable set search_path from current
+as $$
+  select string_agg(format('%s.%I = %s.%I', one, a.attname, other, a.attname),
+    ' and ' order by a.attnum)
+  from pg_index as i
+    join pg_attribute as a
+      on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+  where i.indrelid = table_name and i.indisprimary;
+$$;
+
+
+-- replicache_qualified(relation regclass) returns text
+--
+-- Internal: its name with its schema, quoted.
+
+create or replace function replicache_qualified(relation regclass)
+returns text
+language sql stable set search_path from current
+as $$
+  select format('%I.%I', n.nspname, c.relname)
+  from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+  where c.oid = relation;
+$$;
+
+
+----------------------------------------------------------------------------
+-- Registered tables: what a pull reads
+----------------------------------------------------------------------------
+
+-- replicache_value_columns(relation, row_name, omit) returns text
+--
+-- Internal: the select list of a row's value, each column under its own name,
+-- with a comma before each. Numbers, booleans, text and JSON come as they are;
+-- the value of any other type is made JSON here. The column `version`, and a
+-- boolean `deleted`, are book-keeping and no part of it.
+
+create or replace function replicache_value_columns(
+  relation regclass, row_name text, omit text[])
+returns text
+language plpgsql stable set search_path from current
+as $$
+declare
+  list text := '';
+  a record;
+  base oid;
+  plain boolean;
+begin
+  for a in
+    select attname, atttypid from pg_attribute
+    where attrelid = relation and attnum > 0 and not attisdropped
+      and attname <> 'version'
+      and not (attname = 'deleted' and atttypid = 'bool'::regtype)
+      and attname <> all (omit)
+    order by attnum
+  loop
+    base := a.atttypid;
+    while (select typtype = 'd' from pg_type where oid = base) loop
+      base := (select typbasetype from pg_type where oid = base);
+    end loop;
+    plain := base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+      'bool'::regtype, 'text'::regtype, 'varchar'::regtype, 'json'::regtype,
+      'jsonb'::regtype);
+    list := list || format(
+      case when plain then E',\n  %1$s.%2$I' else E',\n  to_json(%1$s.%2$I) as %2$I' end,
+      row_name, a.attname);
+  end loop;
+  return list;
+end
+$$;
+
+
+-- replicache_pull_code(...)
+--
+-- Internal: the two statements that read a registered table.
+--
+--     pull_all          all rows that are there
+--     pull_since ($1)   rows with a version above $1
+--
+-- Both give the key, `gone` (the client is to delete the key; the other
+-- columns mean nothing then) and the columns of the value, in no order.
+--
+-- A view is joined to its table by the primary key. A row that the view leaves
+-- out is gone. To read all rows of a view that hands on the table's column
+-- `deleted`, the table is not needed: that is faster.
+--
+-- `version <= 9223372036854775807` is always true. It stands there for the
+-- planner: that a value not yet known lies below the version of a row it takes
+-- for a third of the table, and reads all of it; a range it takes for 0.5 %,
+-- and uses the index.
+
+create or replace function replicache_pull_code(
+  table_name regclass, prefix text, soft boolean, view regclass, omit text[],
+  out pull_all text, out pull_since text)
+language plpgsql stable set search_path from current
+as $$
+declare
+  source text := replicache_qualified(table_name);
+  key text := replicache_key(table_name, prefix, 't');
+  alive text := case when soft then E'\nwhere t.deleted is not true' else '' end;
+  above text := E'\nwhere t.version > $1 and t.version <= 9223372036854775807';
+  list text := replicache_value_columns(coalesce(view, table_name),
+    case when view is null then 't' else 'v' end, omit);
+  joined text;
+begin
+  if view is null then
+    pull_all := format(E'select %s as key, false as gone%s\nfrom %s as t%s',
+      key, list, source, alive);
+    pull_since := format(E'select %s as key, %s as gone%s\nfrom %s as t%s',
+      key, case when soft then 't.deleted is true' else 'false' end, list,
+      source, above);
+    return;
+  end if;
+
+  joined := format(E'%s as v on %s', replicache_qualified(view),
+    replicache_key_match(table_name, 'v', 't'));
+  pull_since := format(
+    E'select %s as key, %sv.%I is null as gone%s\nfrom %s as t left join %s%s',
+    key, case when soft then 't.deleted is true or ' else '' end,
+    (select a.attname from pg_index as i join pg_attribute as a
+       on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+     where i.indrelid = table_name and i.indisprimary),
+    list, source, joined, above);
+
+  if not soft or exists (select from pg_attribute
+      where attrelid = view and attname = 'deleted'
+        and atttypid = 'bool'::regtype and not attisdropped) then
+    pull_all := format(E'select %s as key, false as gone%s\nfrom %s as v%s',
+      replicache_key(table_name, prefix, 'v'), list, replicache_qualified(view),
+      replace(alive, 't.', 'v.'));
+  else
+    pull_all := format(
+      E'select %s as key, false as gone%s\nfrom %s as t join %s%s',
+      key, list, source, joined, alive);
+  end if;
+end
+$$;
+
+
+-- replicache_view_code(relation regclass, out definition, out per_user)
+--
+-- Internal. definition: the text of every view and function the relation is
+-- made of, to be compared with an earlier one. per_user: whether what it shows
+-- depends on who asks: its text, or that of a function it calls, says
+-- replicache_user_id, or a table under it has row policies. (A function called
+-- by such a function is not looked into.)
+
+create or replace function replicache_view_code(
+  relation regclass, out definition text, out per_user boolean)
+language sql stable set search_path from current
+as $$
+  with recursive used (class, object) as (
+    select 'pg_class'::regclass::oid, relation::oid
+    union
+    select d.refclassid, d.refobjid
+    from used as u
+      join pg_rewrite as r
+        on u.class = 'pg_class'::regclass and r.ev_class = u.object
+      join pg_depend as d
+        on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+  ), text as (
+    select pg_describe_object(class, object, 0) as name,
+      case
+        when class = 'pg_proc'::regclass then pg_get_functiondef(object)
+        else pg_get_viewdef(object)
+      end as text
+    from used
+    where class = 'pg_class'::regclass
+          and (select relkind in ('v', 'm') from pg_class where oid = object)
+      or class = 'pg_proc'::regclass
+          and (select prokind in ('f', 'p') from pg_proc where oid = object)
+  )
+  select coalesce((select string_agg(name || E'\n' || text, E'\n'
+                     order by name collate "C") from text), ''),
+    exists (select from text where text like '%replicache_user_id%')
+      or exists (select from used join pg_class as c
+                   on class = 'pg_class'::regclass and c.oid = object
+                 where c.relrowsecurity);
+$$;
+
+
+----------------------------------------------------------------------------
+-- Registered tables: triggers
+----------------------------------------------------------------------------
+
+-- The triggers of a registered table, in the order in which they fire. Their
+-- names sort behind most, so that a BEFORE trigger of the app is done with the
+-- row when these see it. "Soft" tables are those with a column `deleted`.
+--
+--     zz_replicache_lock      before any statement   takes the lock
+--     zz_replicache_bury      before delete (soft)   of a deleted row: keeps it,
+--                                                    once purged lets it go
+--     zz_replicache_delete    before delete (soft)   of a live row: makes it an
+--                                                    update of `deleted`
+--     zz_replicache_revive    before insert (soft)   of a deleted row's key:
+--                                                    makes it an update
+--     zz_replicache_stamp     before insert, update  sets the version
+--     zz_replicache_insert    after insert           removes tombstones
+--     zz_replicache_rekey     after update           of a key: leaves a
+--                                                    tombstone for the old one
+--     zz_replicache_gone      after delete           leaves tombstones
+--     zz_replicache_truncate  after truncate         raises the floor
+--
+-- The lock is taken before the statement locks its first row, as a push does
+-- it: so the two can't wait for each other.
+
+
+-- replicache_trigger_lock()
+
+create or replace function replicache_trigger_lock() returns trigger
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform replicache_lock();
+  return null;
+end
+$$;
+
+
+-- replicache_trigger_truncate()
+--
+-- Nobody can say any more which keys are gone: below this version, clients
+-- start over.
+
+create or replace function replicache_trigger_truncate() returns trigger
+language plpgsql volatile security definer set search_path from current
+as $$
+begin
+  update replicache_state set floor = replicache_next_version();
+  return null;
+end
+$$;
+
+
+-- replicache_define(name text, attributes text, body text) returns text
+--
+-- Internal: the statements that create a trigger function.
+
+create or replace function replicache_define(
+  name text, attributes text, body text)
+returns text
+language sql stable set search_path from current
+as $$
+  select format(E'create or replace function %s() returns trigger\n'
+      'language plpgsql volatile %s\nas %L;\n'
+      'revoke execute on function %1$s() from public;\n\n',
+    name, attributes, body);
+$$;
+
+
+-- replicache_trigger_code(table replicache_table) returns text
+--
+-- Internal: the statements that create the triggers of a registered table and
+-- their functions. These are written out for the table, since a dynamic
+-- statement per row would be slow.
+--
+-- Those that read and write the book-keeping do it as their owner. Those that
+-- write to the table itself do it as whoever fired them, so that rights and row
+-- policies hold, and with that session's search_path, which the app's own
+-- triggers may need.
+--
+-- Queries look up single keys by a scalar subquery, and by = any (array), and
+-- not by a join: plans are kept for a session, and one made for a statement of
+-- many rows would read a whole table for each of the next statements of one row.
+
+create or replace function replicache_trigger_code(registered replicache_table)
+returns text
+language plpgsql stable set search_path from current
+as $$
+declare
+  target text := replicache_qualified(registered.table_name);
+  prefix text := registered.prefix;
+  soft boolean := registered.soft;
+  name text := format('%I.replicache_%s_', current_schema(), registered.id);
+  definer text := 'security definer set search_path from current';
+  -- The row whose table has kept the key of the row called o.
+  kept text;
+  -- Generated columns are not yet computed in NEW: out of the comparison.
+  generated text;
+  -- The columns an insert can set, for an update to do the same.
+  assignments text;
+  -- The row called old lost a row that it refers to, and has to go with it.
+  orphan text;
+  purged text := '';
+  code text := '';
+begin
+  kept := format('(select true from %s as t where %s and %s = %s)', target,
+    replicache_key_match(registered.table_name, 't', 'o'),
+    replicache_key(registered.table_name, prefix, 't'),
+    replicache_key(registered.table_name, prefix, 'o'));
+
+  select string_agg(format(E'    old.%I := null;\n', attname), ''
+      order by attnum) filter (where attgenerated <> ''),
+    string_agg(format('%I = new.%1$I', attname), E',\n    '
+      order by attnum) filter (where attgenerated = '' and attidentity <> 'a'
+        and attname <> 'version')
+    into generated, assignments
+    from pg_attribute
+    where attrelid = registered.table_name and attnum > 0
+      and not attisdropped;
+
+  select string_agg(format(
+      E'(%s)\n      and not exists (select from %s as p where %s)',
+      (select string_agg(format('old.%I is not null', attname), ' and ')
+         from pg_attribute where attrelid = c.conrelid and attnum = any (c.conkey)),
+      replicache_qualified(c.confrelid),
+      (select string_agg(format('p.%I = old.%I', theirs.attname, ours.attname),
+           ' and ')
+         from unnest(c.conkey, c.confkey) as k (ours, theirs)
+           join pg_attribute as ours
+             on ours.attrelid = c.conrelid and ours.attnum = k.ours
+           join pg_attribute as theirs
+             on theirs.attrelid = c.confrelid and theirs.attnum = k.theirs)),
+      E'\n    or ' order by c.conname)
+    into orphan
+    from pg_constraint as c
+    where c.conrelid = registered.table_name and c.contype = 'f'
+      and c.confdeltype = 'c' and c.confrelid <> c.conrelid;
+
+  code := code || replicache_define(name || 'stamp', definer, format($code$
+begin
+  if tg_op = 'UPDATE' then
+    new.version := old.version;
+%s    if new *= old then
+      return new;
+    end if;
+  end if;
+  new.version := replicache_next_version();
+  return new;
+end
+$code$, coalesce(generated, '')));
+
+  code := code || replicache_define(name || 'insert', definer, format($code$
+begin
+  delete from replicache_tombstone
+    where key = any (array(select %s from new_rows as n));
+  return null;
+end
+$code$, replicache_key(registered.table_name, prefix, 'n')));
+
+  code := code || replicache_define(name || 'rekey', definer, format($code$
+begin
+  if (select true from %s as t
+      where %s and %s = %s) is null then
+    insert into replicache_tombstone
+      values (%4$s, replicache_next_version())
+      on conflict (key) do update set version = excluded.version;
+  end if;
+  delete from replicache_tombstone where key = %5$s;
+  return null;
+end
+$code$, target, replicache_key_match(registered.table_name, 't', 'old'),
+    replicache_key(registered.table_name, prefix, 't'),
+    replicache_key(registered.table_name, prefix, 'old'),
+    replicache_key(registered.table_name, prefix, 'new')));
+
+  -- A row that purge lets go has been below the floor: nobody will ask for it.
+  if soft then
+    purged := E'\n      and not (o.deleted is true'
+      ' and o.version <= (select floor from replicache_state))';
+  end if;
+  code := code || replicache_define(name || 'gone', definer, format($code$
+declare
+  keys text[] := array(select %s from old_rows as o
+    where %s is null%s);
+begin
+  if keys <> '{}' then
+    insert into replicache_tombstone (key, version)
+      select key, replicache_next_version() from unnest(keys) as key
+      on conflict (key) do update set version = excluded.version;
+  end if;
+  return null;
+end
+$code$, replicache_key(registered.table_name, prefix, 'o'), kept, purged));
+
+  if soft then
+    code := code || replicache_define(name || 'bury', definer, format($code$
+begin
+  if old.version <= (select floor from replicache_state)%s then
+    return old;
+  end if;
+  return null;
+end
+$code$, E'\n    or ' || orphan));
+
+    code := code || replicache_define(name || 'delete', '', format($code$
+begin
+%s  update %s as t set deleted = true where %s;
+  if not found then
+    raise 'a row of %2$s could not be marked as deleted'
+      using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end
+$code$, E'  if ' || orphan || E' then\n    return old;\n  end if;\n', target,
+      replicache_key_match(registered.table_name, 't', 'old')));
+
+    code := code || replicache_define(name || 'revive', '', format($code$
+begin
+  update %s as t set
+    %s
+    where %s and t.deleted;
+  if found then
+    return null;
+  end if;
+  return new;
+end
+$code$, target, assignments,
+      replicache_key_match(registered.table_name, 't', 'new')));
+  end if;
+
+  return code || replicache_drop_triggers_code(registered.table_name)
+    || format($code$
+create trigger zz_replicache_lock
+  before insert or update or delete or truncate on %1$s
+  for each statement execute function %2$I.replicache_trigger_lock();
+create trigger zz_replicache_stamp before insert or update on %1$s
+  for each row execute function %3$sstamp();
+create trigger zz_replicache_insert after insert on %1$s
+  referencing new table as new_rows
+  for each statement execute function %3$sinsert();
+create trigger zz_replicache_rekey after update on %1$s
+  for each row when (%4$s <> %5$s)
+  execute function %3$srekey();
+create trigger zz_replicache_gone after delete on %1$s
+  referencing old table as old_rows
+  for each statement execute function %3$sgone();
+create trigger zz_replicache_truncate after truncate on %1$s
+  for each statement execute function %2$I.replicache_trigger_truncate();
+$code$, target, current_schema(), name,
+      replicache_key(registered.table_name, prefix, 'old'),
+      replicache_key(registered.table_name, prefix, 'new'))
+    || case when soft then format($code$
+create trigger zz_replicache_bury before delete on %1$s
+  for each row when (old.deleted is true) execute function %2$sbury();
+create trigger zz_replicache_delete before delete on %1$s
+  for each row when (old.deleted is not true)
+  execute function %2$sdelete();
+create trigger zz_replicache_revive before insert on %1$s
+  for each row execute function %2$srevive();
+$code$, target, name) else '' end;
+end
+$$;
+
+
+-- replicache_drop_triggers_code(table_name regclass) returns text
+--
+-- Internal: the statements that drop all our triggers on a table.
+
+create or replace function replicache_drop_triggers_code(table_name regclass)
+returns text
+language sql stable set search_path from current
+as $$
+  select coalesce(string_agg(format('drop trigger if exists %I on %s;',
+      name, replicache_qualified(table_name)), E'\n'), '')
+  from unnest(array['lock', 'bury', 'delete', 'revive', 'stamp', 'insert',
+      'rekey', 'gone', 'truncate']) as kind,
+    lateral (select 'zz_replicache_' || kind) as t (name);
+$$;
+
+
+----------------------------------------------------------------------------
+-- Registered tables: register and unregister
+----------------------------------------------------------------------------
+
+-- replicache_leave_tombstones(registered replicache_table, version bigint)
+--   returns void
+--
+-- Internal: tells clients that all keys of a registered table are gone. Where
+-- that can't be found out any more, since the table or a column of its key
+-- was dropped, raises the floor, so that clients start over.
+
+create or replace function replicache_leave_tombstones(
+  registered replicache_table, version bigint)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  if exists (select from pg_class where oid = registered.table_name) then
+    begin
+      execute format('insert into replicache_tombstone select %s, %s from %s as t
+          on conflict (key) do update set version = excluded.version',
+        registered.key, version, replicache_qualified(registered.table_name));
+      return;
+    exception when undefined_column then
+      null;
+    end;
+  end if;
+  update replicache_state set floor = version;
+end
+$$;
+
+
+-- replicache_stamp_all(table_name regclass, version bigint) returns void
+--
+-- Internal: stamps all rows with the version, adding the column if there is
+-- none (with a constant default, which rewrites nothing). The app's triggers
+-- stay quiet: to their mind, nothing happens to the rows.
+
+create or replace function replicache_stamp_all(
+  table_name regclass, version bigint)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  target text := replicache_qualified(table_name);
+  quiet text[];
+  one text;
+begin
+  if not exists (select from pg_attribute where attrelid = table_name
+                 and attname = 'version' and not attisdropped) then
+    execute format('alter table %s add column version bigint not null default %s',
+      target, version);
+  else
+    quiet := array(select quote_ident(tgname) from pg_trigger
+      where tgrelid = table_name and not tgisinternal and tgenabled = 'O');
+    foreach one in array quiet loop
+      execute format('alter table %s disable trigger %s', target, one);
+    end loop;
+    execute format('update %s set version = %s', target, version);
+    foreach one in array quiet loop
+      execute format('alter table %s enable trigger %s', target, one);
+    end loop;
+  end if;
+
+  if not exists (select from pg_index as i join pg_attribute as a
+        on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+      where i.indrelid = table_name and a.attname = 'version'
+        and i.indpred is null and i.indisvalid) then
+    execute format('create index on %s (version)', target);
+  end if;
+end
+$$;
+
+
+-- replicache_check_table(table_name regclass, view regclass, omit text[])
+--   returns void
+--
+-- Internal: raises unless the table can be registered.
+
+create or replace function replicache_check_table(
+  table_name regclass, view regclass, omit text[])
+returns void
+language plpgsql stable set search_path from current
+as $$
+declare
+  class pg_class;
+  part record;
+  parts int := 0;
+  missing text;
+begin
+  select * into class from pg_class where oid = table_name;
+  if class.relkind is distinct from 'r' or class.relispartition
+     or class.relpersistence <> 'p' or class.relhassubclass
+     or exists (select from pg_inherits where inhrelid = table_name) then
+    raise '% is not an ordinary table', table_name
+      using errcode = 'wrong_object_type',
+        detail = 'Temporary, unlogged, foreign and partitioned tables, '
+          'tables that inherit or are inherited from, and views can''t sync.';
+  end if;
+
+  for part in
+    select a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod) as type
+    from pg_index as i join pg_attribute as a
+      on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+    where i.indrelid = table_name and i.indisprimary
+  loop
+    parts := parts + 1;
+    if part.attname in ('version', 'deleted') then
+      raise 'column % can''t be part of the primary key of %', part.attname,
+        table_name using errcode = 'invalid_table_definition';
+    elsif replicache_key_part(part.atttypid, '', false) is null then
+      raise 'primary key column % of % has type %', part.attname, table_name,
+          part.type
+        using errcode = 'datatype_mismatch',
+          hint = 'Keys are made of integers, numeric, text, uuid, boolean, '
+            'enums, date, timestamp, bytea, and domains over those.';
+    elsif view is not null and not exists (select from pg_attribute
+        where attrelid = view and attname = part.attname
+          and atttypid = part.atttypid and not attisdropped) then
+      raise 'view % has no column % of type %', view, part.attname, part.type
+        using errcode = 'undefined_column',
+          hint = 'It needs the columns of the primary key of the table.';
+    end if;
+  end loop;
+  if parts = 0 then
+    raise '% has no primary key', table_name
+      using errcode = 'invalid_table_definition';
+  end if;
+
+  if exists (select from pg_attribute where attrelid = table_name
+      and attname = 'version' and not attisdropped
+      and (atttypid <> 'int8'::regtype or attgenerated <> ''
+           or attidentity <> '')) then
+    raise 'column version of % is not a plain bigint', table_name
+      using errcode = 'datatype_mismatch',
+        hint = 'It is set to the version that last changed the row.';
+  end if;
+
+  if view is not null
+     and (select relkind from pg_class where oid = view) <> 'v' then
+    raise '% is not a view', view using errcode = 'wrong_object_type';
+  end if;
+
+  select string_agg(name, ', ') into missing from unnest(omit) as name
+    where not exists (select from pg_attribute
+      where attrelid = coalesce(view, table_name) and attname = name
+        and attnum > 0 and not attisdropped);
+  if missing is not null then
+    raise '% has no column %', coalesce(view, table_name), missing
+      using errcode = 'undefined_column';
+  end if;
+end
+$$;
+
+
+-- replicache_register_table(table_name regclass, prefix text default null,
+--   view regclass default null, omit text[] default '{}') returns void
+--
+-- Makes a table sync: from now on any change of a row, whoever makes it,
+-- reaches the clients, and so do the rows that are there already.
+--
+--     key    prefix, then the primary key. The prefix is `table_name/` unless
+--            given. A primary key of several columns is joined by slashes, its
+--            parts with % and / percent-escaped.
+--     value  an object of all columns of the table, or of the view, but for
+--            those of omit, `version`, and a boolean `deleted`.
+--     view   shows the table's rows as clients should see them: columns
+--            renamed, computed, hidden; rows left out. It needs the columns of
+--            the primary key under their own names, and may have the table's
+--            `deleted` (without, a first pull is slower). Only a change of
+--            the table's own row is noticed, not one of other tables it reads.
+--
+-- The table gets a column `version` if it has none, an index on it, and the
+-- triggers. It needs a primary key of types whose text never changes:
+-- integers, numeric, text, uuid, boolean, enums, date, timestamp, bytea.
+-- No prefix may be the start of another one, else keys could meet.
+--
+-- Deleting. If the table has a column `deleted boolean`, a DELETE becomes an
+-- update that sets it (and reports 0 rows), deleted rows stay until
+-- replicache_purge() removes them, and an INSERT with the key of a deleted row
+-- becomes an update of that row (and reports 0 rows, with nothing RETURNING).
+-- Foreign keys don't see such a delete. Any other table really deletes, and
+-- the key goes to replicache_tombstone. An update that changes nothing is not
+-- noticed. After a TRUNCATE, clients start over.
+--
+-- Register again after the table or the view changed (a column added, say), or
+-- to change the prefix: then clients get all rows anew. If nothing changed,
+-- registering again does nothing.
+--
+-- Blocks writers of the table meanwhile. Raises if the table can't sync, or a
+-- prefix collides.
+
+create or replace function replicache_register_table(
+  table_name regclass, prefix text default null, view regclass default null,
+  omit text[] default '{}')
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  before replicache_table;
+  after replicache_table;
+  other text;
+  version bigint;
+begin
+  perform replicache_check_table(table_name, view, omit);
+  perform replicache_lock();
+  perform replicache_forget_dropped();
+
+  select * into before from replicache_table as r
+    where r.table_name = replicache_register_table.table_name;
+
+  after.id := before.id;
+  after.table_name := table_name;
+  after.prefix := coalesce(prefix, (select relname || '/' from pg_class
+    where oid = table_name));
+  after.view := view;
+  after.omit := coalesce(omit, '{}');
+  after.soft := exists (select from pg_attribute
+    where attrelid = table_name and attname = 'deleted'
+      and atttypid = 'bool'::regtype and not attisdropped);
+  after.key := replicache_key(table_name, after.prefix, 't');
+  select c.pull_all, c.pull_since into after.pull_all, after.pull_since
+    from replicache_pull_code(table_name, after.prefix, after.soft, view,
+      after.omit) as c;
+  select c.definition, c.per_user into after.definition, after.per_user
+    from replicache_view_code(coalesce(view, table_name)) as c;
+
+  select r.prefix into other from replicache_table as r
+    where r.table_name <> replicache_register_table.table_name
+      and (starts_with(r.prefix, after.prefix)
+           or starts_with(after.prefix, r.prefix));
+  if found then
+    raise 'prefix "%" collides with prefix "%"', after.prefix, other
+      using errcode = 'invalid_parameter_value',
+        hint = 'No prefix may be the start of another one.';
+  end if;
+
+  if before.id is not null then
+    after.code := replicache_trigger_code(after);
+    if after is not distinct from before then
+      return;
+    end if;
+  end if;
+
+  version := replicache_next_version();
+  if before.key <> after.key then
+    perform replicache_leave_tombstones(before, version);
+  end if;
+  perform replicache_stamp_all(table_name, version);
+
+  if before.id is null then
+    insert into replicache_table values (default, after.table_name,
+        after.prefix, after.view, after.omit, after.soft, after.per_user,
+        after.key, after.pull_all, after.pull_since, after.definition, '')
+      returning id into after.id;
+    after.code := replicache_trigger_code(after);
+    update replicache_table set code = after.code where id = after.id;
+  else
+    update replicache_table set prefix = after.prefix, view = after.view,
+        omit = after.omit, soft = after.soft, per_user = after.per_user,
+        key = after.key, pull_all = after.pull_all,
+        pull_since = after.pull_since, definition = after.definition,
+        code = after.code
+      where id = after.id;
+  end if;
+  execute after.code;
+  execute format('delete from replicache_tombstone where key in
+    (select %s from %s as t)', after.key, replicache_qualified(table_name));
+end
+$$;
+
+
+-- replicache_forget(registered replicache_table) returns void
+--
+-- Internal: tells clients that the rows are gone, and drops what registering
+-- created, except the column `version` and its index.
+
+create or replace function replicache_forget(registered replicache_table)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  one regprocedure;
+begin
+  perform replicache_leave_tombstones(registered, replicache_next_version());
+  if exists (select from pg_class where oid = registered.table_name) then
+    execute replicache_drop_triggers_code(registered.table_name);
+  end if;
+  for one in
+    select p.oid from pg_proc as p
+    where p.pronamespace = current_schema()::regnamespace
+      and p.proname ~ format('^replicache_%s_[a-z]+$', registered.id)
+  loop
+    execute format('drop function %s', one);
+  end loop;
+  delete from replicache_table where id = registered.id;
+end
+$$;
+
+
+-- replicache_forget_dropped() returns void
+--
+-- Internal: unregisters the tables that were dropped.
+
+create or replace function replicache_forget_dropped() returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform replicache_forget(r) from replicache_table as r
+    where not exists (select from pg_class as c where c.oid = r.table_name);
+end
+$$;
+
+
+-- replicache_unregister_table(table_name regclass) returns void
+--
+-- Undoes replicache_register_table: clients are told that the rows are gone.
+-- The column `version` stays, and rows with `deleted` set stay as well. Does
+-- nothing if the table is not registered.
+
+create or replace function replicache_unregister_table(table_name regclass)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform replicache_lock();
+  perform replicache_forget(r) from replicache_table as r
+    where r.table_name = replicache_unregister_table.table_name;
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Mutators
+----------------------------------------------------------------------------
+
+-- replicache_register_mutator(name text, function text | regprocedure)
+--   returns void
+--
+-- Allows clients to call the mutation `name`, which runs the function. The
+-- function takes the arguments as its one argument of type jsonb or json, is
+-- in any language, and what it returns is ignored. It is given by its name, or
+-- by its name and argument: 'create_message' or 'app.create_message(jsonb)'.
+-- (plpgsql keeps its plans for a session, SQL functions don't: for mutators
+-- that are called a lot, plpgsql is faster.)
+--
+-- It runs as the role of replicache.fcgi, in a transaction with other
+-- mutations. If it raises, only its own effects are undone and the mutation
+-- goes to replicache_failed_mutation. Jsonb can't hold \u0000 and halves of
+-- surrogate pairs; a function that must accept those takes json.
+--
+-- Registering a name again replaces the function.
+
+create or replace function replicache_register_mutator(
+  name text, function regprocedure)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  found_function record;
+  qualified text;
+  mutator replicache_mutator;
+begin
+  select p.prokind, p.proretset, p.pronargs, n.nspname, p.proname,
+      format_type(p.proargtypes[0], null) as argument
+    into found_function
+    from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+    where p.oid = function;
+  if found_function.prokind is distinct from 'f' or found_function.proretset
+     or found_function.pronargs <> 1
+     or found_function.argument not in ('json', 'jsonb') then
+    raise '% is not a function of one jsonb or json', function
+      using errcode = 'invalid_function_definition';
+  end if;
+  if name = '' then
+    raise 'a mutator needs a name' using errcode = 'invalid_parameter_value';
+  end if;
+
+  qualified := format('%I.%I', found_function.nspname, found_function.proname);
+  mutator.name := name;
+  mutator.function := format('%s(%s)', qualified, found_function.argument);
+  mutator.argument := found_function.argument;
+  mutator.call := format('select %s($5::pg_catalog.%s) from %I.replicache_enter'
+      '($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int8, '
+      '$4::pg_catalog.text)',
+    qualified, found_function.argument, current_schema());
+  mutator.run := format('select %s($1)', qualified);
+  if not exists (select from replicache_mutator as m where m = mutator) then
+    delete from replicache_mutator as m where m.name = mutator.name;
+    insert into replicache_mutator select mutator.*;
+  end if;
+end
+$$;
+
+create or replace function replicache_register_mutator(
+  name text, function text)
+returns void
+language plpgsql volatile
+as $$
+declare
+  known regprocedure := case when function like '%(%'
+    then to_regprocedure(function)
+    else coalesce(to_regprocedure(function || '(jsonb)'),
+      to_regprocedure(function || '(json)'))
+  end;
+begin
+  if known is null then
+    raise 'there is no function % of one jsonb or json', function
+      using errcode = 'undefined_function';
+  end if;
+  perform replicache_register_mutator(name, known);
+end
+$$;
+
+
+-- replicache_unregister_mutator(name text) returns void
+--
+-- Clients that call it from now on have their mutation skipped, as
+-- unknown_mutator. Does nothing if the name is not registered.
+
+create or replace function replicache_unregister_mutator(name text)
+returns void
+language sql volatile set search_path from current
+as $$
+  delete from replicache_mutator as m where m.name = $1;
+$$;
+
+
+-- Whoever caches what is registered compares replicache_state.revision. The
+-- lock first, as everywhere, so that nobody waits for it with this row locked.
+
+create or replace function replicache_trigger_revision() returns trigger
+language plpgsql volatile security definer set search_path from current
+as $$
+begin
+  perform replicache_lock();
+  update replicache_state set revision = revision + 1;
+  return null;
+end
+$$;
+
+create or replace trigger replicache_revision
+  before insert or update or delete or truncate on replicache_table
+  for each statement execute function replicache_trigger_revision();
+create or replace trigger replicache_revision
+  before insert or update or delete or truncate on replicache_mutator
+  for each statement execute function replicache_trigger_revision();
+create or replace trigger replicache_revision
+  before insert or update or delete or truncate on replicache_schema_version
+  for each statement execute function replicache_trigger_revision();
+
+
+----------------------------------------------------------------------------
+-- Operation
+----------------------------------------------------------------------------
+
+-- replicache_new_epoch() returns bigint
+--
+-- To be called after history was lost: the database was restored from a
+-- backup, or failed over to a standby that lacked the last commits. Then
+-- clients know versions that are not, or no longer, the truth. Jumps the
+-- version by the clock to where it was never before, and the floor with it, so
+-- that every client starts over. Returns the new version.
+
+create or replace function replicache_new_epoch() returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  taken bigint;
+begin
+  perform replicache_lock();
+  taken := replicache_raise_version(replicache_clock_version());
+  delete from replicache_version where version < taken;
+  update replicache_state set floor = taken, epoch = taken;
+  return taken;
+end
+$$;
+
+
+-- replicache_purge(older_than interval default '30 days') returns bigint
+--
+-- Drops what was deleted longer ago: tombstones, rows with `deleted` set in
+-- synced tables (except those that other rows refer to), and failed mutations.
+-- Raises the floor accordingly: a client that has not pulled since starts
+-- over. Returns the number of rows dropped. For a nightly job; nobody else can
+-- write to synced tables while it runs.
+--
+-- Versions carry no time. It is known how far they were at some moments
+-- (replicache_version_time), and this is one of them; what is dropped is at
+-- least as old as asked for.
+
+create or replace function replicache_purge(
+  older_than interval default '30 days')
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  current bigint;
+  horizon bigint;
+  highest bigint;
+  one bigint;
+  dropped bigint := 0;
+  registered record;
+begin
+  if older_than < interval '0' or older_than is null then
+    raise 'older_than is negative' using errcode = 'invalid_parameter_value';
+  end if;
+  perform replicache_lock();
+  select max(version) into current from replicache_version;
+  insert into replicache_version_time values (clock_timestamp(), current);
+  select max(version) into horizon from replicache_version_time
+    where at <= clock_timestamp() - older_than;
+
+  delete from replicache_failed_mutation
+    where failed_at <= clock_timestamp() - older_than;
+  get diagnostics one = row_count;
+  dropped := dropped + one;
+  if horizon is null then
+    return dropped;
+  end if;
+  delete from replicache_version_time where version < horizon;
+
+  -- The floor first: the triggers let only rows below it go.
+  select max(version) into highest from replicache_tombstone
+    where version <= horizon;
+  for registered in
+    select replicache_qualified(t.table_name) as target,
+      replicache_unreferenced(t.table_name) as unreferenced
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    where t.soft
+  loop
+    execute format('select greatest($1, max(version)) from %s as t
+        where deleted and version <= $2%s',
+      registered.target, registered.unreferenced)
+      into highest using highest, horizon;
+  end loop;
+  if highest is null then
+    return dropped;
+  end if;
+  update replicache_state set floor = highest where floor < highest;
+
+  delete from replicache_tombstone where version <= horizon;
+  get diagnostics one = row_count;
+  dropped := dropped + one;
+  for registered in
+    select replicache_qualified(t.table_name) as target,
+      replicache_unreferenced(t.table_name) as unreferenced
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    where t.soft
+  loop
+    execute format('delete from %s as t where deleted and version <= $1%s',
+      registered.target, registered.unreferenced) using horizon;
+    get diagnostics one = row_count;
+    dropped := dropped + one;
+  end loop;
+  return dropped;
+end
+$$;
+
+
+-- replicache_unreferenced(table_name regclass) returns text
+--
+-- Internal: the condition that no other row refers to the row t of the table
+-- by a foreign key that would forbid to delete it.
+
+create or replace function replicache_unreferenced(table_name regclass)
+returns text
+language sql stable set search_path from current
+as $$
+  select coalesce(string_agg(format(
+      E'\n  and not exists (select from %s as r where %s)',
+      replicache_qualified(c.conrelid),
+      (select string_agg(format('r.%I = t.%I', theirs.attname, ours.attname),
+           ' and ')
+         from unnest(c.conkey, c.confkey) as k (theirs, ours)
+           join pg_attribute as theirs
+             on theirs.attrelid = c.conrelid and theirs.attnum = k.theirs
+           join pg_attribute as ours
+             on ours.attrelid = c.confrelid and ours.attnum = k.ours)), ''), '')
+  from pg_constraint as c
+  where c.confrelid = table_name and c.contype = 'f'
+    and c.confdeltype in ('a', 'r');
+$$;
+
+
+----------------------------------------------------------------------------
+-- Rights, and what an older version of this file installed
+----------------------------------------------------------------------------
+
+do $$
+declare
+  one record;
+begin
+  for one in
+    select oid::regprocedure as function from pg_proc
+    where pronamespace = current_schema()::regnamespace
+      and proname like 'replicache\_%'
+  loop
+    execute format('revoke execute on function %s from public', one.function);
+  end loop;
+
+  perform replicache_forget_dropped();
+  for one in
+    select r.id, r.code as before, replicache_trigger_code(r) as after
+    from replicache_table as r
+  loop
+    if one.before <> one.after then
+      update replicache_table set code = one.after where id = one.id;
+      execute one.after;
+    end if;
+  end loop;
+end
+$$;
+
+commit;

@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- statements.sql: every statement that replicache.fcgi runs, except BEGIN,
+-- COMMIT and ROLLBACK, and the ones the database itself hands out: the columns
+-- pull_all and pull_since of registry_tables and call of registry_mutators.
+--
+-- The build turns each `prepare NAME as` into STATEMENT_NAME. Can be tried:
+--
+--     psql -f statements.sql app, then: execute look_groups('{g1}');
+--
+-- They name tables and functions without a schema: search_path has to begin
+-- with the schema that replicache.sql was installed into.
+
+
+-- Where the database is.
+prepare state as
+select (select max(version) from replicache_version) as version,
+  floor, epoch, revision
+from replicache_state;
+
+-- $1 group IDs: those that exist, and whose they are.
+prepare look_groups as
+select id, user_id
+from replicache_client_group
+where id = any ($1::text[]);
+
+-- $1 client IDs: those that exist, and how far they are.
+prepare look_clients as
+select id, client_group_id, last_mutation_id, version
+from replicache_client
+where id = any ($1::text[]);
+
+-- $1 group ID. What a pull has to know first; user_id is null for a group that
+-- does not exist.
+prepare pull_look as
+select (select max(version) from replicache_version) as version,
+  floor, epoch, revision,
+  (select user_id from replicache_client_group where id = $1::text) as user_id
+from replicache_state;
+
+-- $1 group ID, $2 version: the clients of the group that moved on since.
+prepare pull_clients as
+select id, last_mutation_id
+from replicache_client
+where client_group_id = $1::text and version > $2::bigint;
+
+-- $1 version: the keys that are gone since. (Why the upper bound: see
+-- replicache_pull_code.)
+prepare pull_tombstones as
+select key
+from replicache_tombstone
+where version > $1::bigint and version <= 9223372036854775807;
+
+-- For this transaction: $1 statement_timeout, $2 lock_timeout,
+-- $3 idle_in_transaction_session_timeout, in milliseconds.
+prepare set_limits as
+select set_config('statement_timeout', $1::text, true),
+  set_config('lock_timeout', $2::text, true),
+  set_config('idle_in_transaction_session_timeout', $3::text, true);
+
+-- For this transaction: $1 who asks.
+prepare set_user as
+select set_config('replicache.user_id', $1::text, true);
+
+-- $1 groups, $2 their users, $3 clients, $4 their groups, $5 last mutation IDs
+-- before, $6 and after.
+prepare push_begin as
+select replicache_push_begin($1::text[], $2::text[], $3::text[], $4::text[],
+  $5::bigint[], $6::bigint[]) as version;
+
+-- $1 client ID, $2 group ID, $3 mutation ID, $4 user ID, $5 name, $6 args,
+-- $7 the code if the mutation is not to be run, else null.
+prepare guard as
+select replicache_guard($1::text, $2::text, $3::bigint, $4::text, $5::text,
+  $6::text, $7::text) as code;
+
+-- What is registered.
+prepare registry_tables as
+select prefix, pull_all, pull_since, per_user
+from replicache_table
+order by id;
+
+prepare registry_mutators as
+select name, call
+from replicache_mutator;
+
+prepare registry_schema_versions as
+select version
+from replicache_schema_version;
+
+-- Whether the database answers.
+prepare health as
+select (select max(version) from replicache_version) as version,
+  revision, floor, pg_is_in_recovery() as in_recovery
+from replicache_state;
