@@ -14,10 +14,7 @@
 #include "bytes.h"
 #include "error.h"
 #include "number.h"
-#include "utf8.h"
-
-/* Bytes of `\u0000`. */
-#define ESCAPE_U 6
+#include "quoted.h"
 
 struct scanner {
 	const char *begin, *at, *end;
@@ -52,115 +49,13 @@ peek(const struct scanner *s)
 	return s->at < s->end ? *s->at : '\0';
 }
 
-/* Reads the four hex digits at AT; -1 if they are not. */
-static int32_t
-read_hex4(const char *at)
-{
-	int32_t code = 0;
-
-	for (int i = 0; i < 4; i++) {
-		char c = at[i], lower = (char)(c | 0x20);
-
-		if (c >= '0' && c <= '9')
-			code = code * 16 + (c - '0');
-		else if (lower >= 'a' && lower <= 'f')
-			code = code * 16 + (lower - 'a' + 10);
-		else
-			return -1;
-	}
-	return code;
-}
-
-static bool
-is_surrogate(uint32_t code)
-{
-	return code >= 0xd800 && code <= 0xdfff;
-}
-
-/*
- * Reads a `\uXXXX` at AT, or the two that are a surrogate pair. Gives the code
- * point, which is a surrogate if it came alone, and returns the length, 0 if
- * it is malformed.
- */
-static size_t
-read_unicode_escape(const char *at, const char *end, uint32_t *code_out)
-{
-	int32_t high, low;
-
-	if (end - at < ESCAPE_U || (high = read_hex4(at + 2)) < 0)
-		return 0;
-	*code_out = (uint32_t)high;
-	if (high < 0xd800 || high > 0xdbff || end - at < 2 * ESCAPE_U ||
-	    at[ESCAPE_U] != '\\' || at[ESCAPE_U + 1] != 'u')
-		return ESCAPE_U;
-	low = read_hex4(at + ESCAPE_U + 2);
-	if (low < 0xdc00 || low > 0xdfff)
-		return ESCAPE_U;
-	*code_out = 0x10000 + (((uint32_t)high & 0x3ff) << 10) +
-		    ((uint32_t)low & 0x3ff);
-	return (size_t)2 * ESCAPE_U;
-}
-
-/* Reads the escape whose backslash is at AT: its code point and length, 0 if
- * it is malformed. */
-static size_t
-read_escape(const char *at, const char *end, uint32_t *code_out)
-{
-	static const char letters[] = "\"\\/bfnrt";
-	static const char meanings[] = "\"\\/\b\f\n\r\t";
-	const char *letter;
-
-	if (end - at < 2 || at[1] == '\0')
-		return 0;
-	if (at[1] == 'u')
-		return read_unicode_escape(at, end, code_out);
-	if ((letter = strchr(letters, at[1])) == NULL)
-		return 0;
-	*code_out = (uint32_t)meanings[letter - letters];
-	return 2;
-}
-
-static unsigned
-escape_flags(uint32_t code)
-{
-	if (code == 0)
-		return SCAN_NUL;
-	return is_surrogate(code) ? SCAN_SURROGATE : 0;
-}
-
 /* Takes a string, its quote being the next byte. */
 static int
 take_string(struct scanner *s)
 {
-	uint32_t code;
-	size_t length;
+	const char *wrong = quoted_take(&s->at, s->end, &s->flags);
 
-	s->at++;
-	for (;;) {
-		s->at = bytes_find(s->at, s->end, BYTES_STOP_ASCII);
-		if (s->at == s->end)
-			return fail(s, "a string does not end");
-		if (*s->at == '"')
-			break;
-		if (*s->at == '\\') {
-			length = read_escape(s->at, s->end, &code);
-			if (length == 0)
-				return fail(s, "no escape of JSON");
-			s->flags |= escape_flags(code);
-			s->at += length;
-			continue;
-		}
-		if ((unsigned char)*s->at < 0x20)
-			return fail(s, "a control character in a string");
-		while (s->at < s->end && (unsigned char)*s->at >= 0x80) {
-			length = utf8_sequence(s->at, s->end);
-			if (length == 0)
-				return fail(s, "no UTF-8");
-			s->at += length;
-		}
-	}
-	s->at++;
-	return 0;
+	return wrong == NULL ? 0 : fail(s, wrong);
 }
 
 /* SCAN_NUMBER if the number TEXT of that form is no finite double. One without
@@ -180,7 +75,7 @@ take_number(struct scanner *s)
 	size_t length = number_span(s->at, s->end, &form);
 
 	if (length == 0)
-		return fail(s, "no number of JSON");
+		return fail(s, "no value of JSON");
 	s->flags |= number_flags(s->at, length, form);
 	s->at += length;
 	return 0;
@@ -313,16 +208,6 @@ scan_document(const char *bytes, size_t length, size_t max_tokens,
 	return 0;
 }
 
-/* Behind the string of a valid document whose quote is at AT. */
-static const char *
-skip_string(const char *at, const char *end)
-{
-	at = bytes_find(at + 1, end, BYTES_STOP_QUOTE);
-	while (at < end && *at == '\\')
-		at = bytes_find(at + 2, end, BYTES_STOP_QUOTE);
-	return at + 1;
-}
-
 /* Behind the array or object of a valid document that opens at AT. */
 static const char *
 skip_container(const char *at, const char *end)
@@ -332,7 +217,7 @@ skip_container(const char *at, const char *end)
 	do {
 		at = bytes_find(at, end, BYTES_STOP_STRUCTURE);
 		if (*at == '"') {
-			at = skip_string(at, end);
+			at = quoted_skip(at, end);
 			continue;
 		}
 		if (*at == '{' || *at == '[')
@@ -363,7 +248,7 @@ read_value(const char *at, const char *end, struct scan_value *value_out)
 		break;
 	case '"':
 		value_out->kind = SCAN_STRING;
-		after = skip_string(at, end);
+		after = quoted_skip(at, end);
 		break;
 	case 't':
 		value_out->kind = SCAN_TRUE;
@@ -398,8 +283,12 @@ scan_root(const char *bytes, size_t length, struct scan_value *value_out)
 void
 scan_open(struct scan_cursor *cursor, const struct scan_value *container)
 {
-	cursor->at = container->text + 1;
-	cursor->end = container->text + container->length - 1;
+	bool has_inside =
+	    container->kind == SCAN_ARRAY || container->kind == SCAN_OBJECT;
+
+	cursor->at = container->text + (has_inside ? 1 : 0);
+	cursor->end =
+	    container->text + (has_inside ? container->length - 1 : 0);
 }
 
 /* Moves over space and, between members or elements, a comma or colon. */
@@ -437,6 +326,9 @@ scan_fields(const struct scan_value *object, const char *const *names,
 	struct scan_value key, value;
 
 	memset(values_out, 0, count * sizeof(*values_out));
+	if (object->kind != SCAN_OBJECT)
+		return error_set(
+		    error, ERROR_INVALID_REQUEST, "an object is missing");
 	scan_open(&cursor, object);
 	while (scan_member(&cursor, &key, &value)) {
 		size_t i = 0;
@@ -453,21 +345,6 @@ scan_fields(const struct scan_value *object, const char *const *names,
 	return 0;
 }
 
-/* The flags of the string TEXT. */
-static unsigned
-string_flags(const char *text, const char *end)
-{
-	const char *at = text;
-	unsigned flags = 0;
-	uint32_t code;
-
-	while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
-		at += read_escape(at, end, &code);
-		flags |= escape_flags(code);
-	}
-	return flags;
-}
-
 unsigned
 scan_flags(const struct scan_value *value)
 {
@@ -478,8 +355,8 @@ scan_flags(const struct scan_value *value)
 
 	while (at < end) {
 		if (*at == '"') {
-			after = skip_string(at, end);
-			flags |= string_flags(at, after);
+			after = quoted_skip(at, end);
+			flags |= quoted_flags(at, after);
 			at = after;
 		} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
 			length = number_span(at, end, &form);
@@ -495,56 +372,14 @@ scan_flags(const struct scan_value *value)
 bool
 scan_equals(const struct scan_value *value, const char *text)
 {
-	const char *at = value->text + 1;
-	const char *end = value->text + value->length - 1;
-	char utf8[UTF8_MAX];
-	size_t length;
-	uint32_t code;
-
-	for (; at < end; text += length) {
-		if (*at != '\\') {
-			length = 1;
-			if (*at++ != *text)
-				return false;
-			continue;
-		}
-		at += read_escape(at, end, &code);
-		if (escape_flags(code) != 0)
-			return false;
-		length = utf8_encode(code, utf8);
-		if (strncmp(text, utf8, length) != 0)
-			return false;
-	}
-	return *text == '\0';
+	return quoted_equals(value->text, value->text + value->length, text);
 }
 
 size_t
 scan_decode(const struct scan_value *value, char *out, unsigned *flags_out)
 {
-	const char *at = value->text + 1;
-	const char *end = value->text + value->length - 1;
-	char *to = out;
-	uint32_t code;
-
-	*flags_out = 0;
-	while (at < end) {
-		const char *plain = memchr(at, '\\', (size_t)(end - at));
-
-		if (plain == NULL)
-			plain = end;
-		memcpy(to, at, (size_t)(plain - at));
-		to += plain - at;
-		if ((at = plain) == end)
-			break;
-		at += read_escape(at, end, &code);
-		if (escape_flags(code) != 0) {
-			*flags_out |= escape_flags(code);
-			code = UTF8_REPLACEMENT;
-		}
-		to += utf8_encode(code, to);
-	}
-	*to = '\0';
-	return (size_t)(to - out);
+	return quoted_decode(
+	    value->text, value->text + value->length, out, flags_out);
 }
 
 bool

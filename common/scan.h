@@ -89,7 +89,8 @@ int scan_document(const char *bytes, size_t length, size_t max_tokens,
 /* The value that the accepted document BYTES is. */
 void scan_root(const char *bytes, size_t length, struct scan_value *value_out);
 
-/* Starts to walk CONTAINER, an array or object. */
+/* Starts to walk CONTAINER, an array or object; a scalar is walked as if it
+ * were an empty one. */
 void scan_open(struct scan_cursor *cursor, const struct scan_value *container);
 
 /* Gives the next element of an array. Returns false at its end. */
@@ -103,8 +104,8 @@ bool scan_member(struct scan_cursor *cursor, struct scan_value *key_out,
 /*
  * Looks up COUNT members of OBJECT at once: VALUES_OUT[i] becomes the one
  * whose key is NAMES[i], of kind SCAN_NONE if there is none. Other members are
- * skipped. Keys compare as what they mean, not as they are written. Returns
- * -1 with ERROR_INVALID_REQUEST if one of the names comes twice.
+ * skipped. Keys compare as what they mean, not as they are written. Returns 0,
+ * or -1 with ERROR_INVALID_REQUEST if OBJECT is none or a name comes twice.
  */
 int scan_fields(const struct scan_value *object, const char *const *names,
     size_t count, struct scan_value *values_out, struct error *error);
