@@ -1,0 +1,654 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * libpq in pipeline mode, non-blocking, with a deadline on every wait.
+ */
+#include "config.h"
+
+#include "db.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "error.h"
+#include "log.h"
+#include "settings.h"
+#include "statements.h"
+
+/* What the server still owes an answer for, in order. */
+enum pending_kind {
+	PENDING_PREPARE,
+	PENDING_QUERY,
+	PENDING_SYNC,
+};
+
+struct pending {
+	enum pending_kind kind;
+	size_t statement; /* of a PENDING_PREPARE: the statement's index */
+};
+
+enum prepared_state {
+	PREPARED_NO = 0,
+	PREPARED_SENT,
+	PREPARED_YES,
+};
+
+struct db {
+	PGconn *conn;
+	PGcancel *cancel;
+	bool named; /* statements are prepared by name */
+	unsigned char *prepared; /* enum prepared_state by statement index */
+	size_t prepared_size;
+	struct pending *pending; /* a ring */
+	size_t pending_size, pending_head, pending_count;
+	long patience;	   /* ms */
+	int64_t deadline;  /* clock_ms() after which waiting fails */
+	bool failed;	   /* a statement of the current group failed ... */
+	struct error failure; /* ... with this */
+	bool streaming;	   /* db_take_row() is inside a result */
+};
+
+/* SQLSTATE class or code -> meaning; the first match wins. */
+static const struct {
+	const char *prefix;
+	enum db_failure failure;
+} failures[] = {
+    {"RP001", DB_FAILURE_MOVED},
+    {"40001", DB_FAILURE_RETRY},
+    {"40P01", DB_FAILURE_RETRY},
+    {"57014", DB_FAILURE_TIMEOUT},
+    {"55P03", DB_FAILURE_LOCK},
+    {"08", DB_FAILURE_LOST},
+    {"57P", DB_FAILURE_LOST},
+    {"25006", DB_FAILURE_SYSTEM},
+    {"40", DB_FAILURE_SYSTEM},
+    {"53", DB_FAILURE_SYSTEM},
+    {"55", DB_FAILURE_SYSTEM},
+    {"57", DB_FAILURE_SYSTEM},
+    {"58", DB_FAILURE_SYSTEM},
+    {"XX", DB_FAILURE_SYSTEM},
+};
+
+enum db_failure
+db_failure(const struct error *error)
+{
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		const char *prefix = failures[i].prefix;
+
+		if (strncmp(error->sqlstate, prefix, strlen(prefix)) == 0)
+			return failures[i].failure;
+	}
+	return error->sqlstate[0] == '\0' ? DB_FAILURE_SYSTEM : DB_FAILURE_OWN;
+}
+
+static int
+fail(struct error *error, const char *sqlstate, const char *message)
+{
+	error_set(error, ERROR_UNAVAILABLE, "%s", message);
+	snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", sqlstate);
+	return -1;
+}
+
+/* The connection is of no more use: says why, and makes that known. */
+static int
+lose(struct db *db, struct error *error, const char *why)
+{
+	const char *message = PQerrorMessage(db->conn);
+
+	if (!db->failed) {
+		fail(&db->failure, "08006", *message != '\0' ? message : why);
+		db->failed = true;
+	}
+	*error = db->failure;
+	db->pending_count = 0;
+	PQfinish(db->conn);
+	db->conn = NULL;
+	return -1;
+}
+
+static int
+lost(const struct db *db, struct error *error)
+{
+	if (db->failed)
+		*error = db->failure;
+	else
+		fail(error, "08003", "the connection is closed");
+	return -1;
+}
+
+/* Waits for the socket; false at the deadline or on a poll error. */
+static bool
+wait_socket(PGconn *conn, short events, int64_t deadline)
+{
+	struct pollfd pfd = {.fd = PQsocket(conn), .events = events};
+
+	for (;;) {
+		int64_t left = deadline - clock_ms();
+		int n;
+
+		if (left <= 0)
+			return false;
+		n = poll(&pfd, 1, left > 60000 ? 60000 : (int)left);
+		if (n > 0)
+			return true;
+		if (n < 0 && errno != EINTR)
+			return false;
+	}
+}
+
+static void
+take_notice(void *unused, const char *message)
+{
+	(void)unused;
+	log_debug("postgres: %s", message);
+}
+
+static PGconn *
+connect_in_time(const struct settings *settings, struct error *error)
+{
+	const char *const keywords[] = {"dbname", "fallback_application_name",
+	    "client_encoding", "keepalives_idle", "keepalives_interval",
+	    "keepalives_count", "tcp_user_timeout", NULL};
+	const char *const values[] = {settings->database, "replicache.fcgi",
+	    "UTF8", "15", "5", "3", "10000", NULL};
+	int64_t deadline = clock_ms() + settings->connect_timeout;
+	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+	PGconn *conn;
+
+	/* What the conninfo says itself comes first: it is expanded last. */
+	conn = PQconnectStartParams(keywords, values, 1);
+	if (conn == NULL) {
+		fail(error, "53200", "out of memory");
+		return NULL;
+	}
+	while (PQstatus(conn) != CONNECTION_BAD) {
+		if (state == PGRES_POLLING_OK)
+			return conn;
+		if (state == PGRES_POLLING_FAILED ||
+		    !wait_socket(conn,
+			state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+			deadline))
+			break;
+		state = PQconnectPoll(conn);
+	}
+	if (state == PGRES_POLLING_FAILED || PQstatus(conn) == CONNECTION_BAD)
+		fail(error, "08001", PQerrorMessage(conn));
+	else
+		fail(error, "08001", "no connection within connect_timeout");
+	PQfinish(conn);
+	return NULL;
+}
+
+struct db *
+db_open(const struct settings *settings, struct error *error)
+{
+	struct db *db = calloc(1, sizeof(*db));
+
+	if (db == NULL) {
+		fail(error, "53200", "out of memory");
+		return NULL;
+	}
+	db->named = settings->prepared;
+	db->patience = settings->statement_timeout + settings->lock_timeout +
+	    settings->connect_timeout;
+	db->conn = connect_in_time(settings, error);
+	if (db->conn == NULL) {
+		free(db);
+		return NULL;
+	}
+	PQsetNoticeProcessor(db->conn, take_notice, NULL);
+	db->cancel = PQgetCancel(db->conn);
+	if (PQsetnonblocking(db->conn, 1) < 0 ||
+	    PQenterPipelineMode(db->conn) != 1) {
+		lose(db, error, "pipeline mode is not to be had");
+		db_close(db);
+		return NULL;
+	}
+	return db;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	PQfinish(db->conn);
+	PQfreeCancel(db->cancel);
+	free(db->prepared);
+	free(db->pending);
+	free(db);
+}
+
+bool
+db_idle(const struct db *db)
+{
+	return db->conn != NULL && db->pending_count == 0 &&
+	    PQstatus(db->conn) == CONNECTION_OK &&
+	    PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+}
+
+void
+db_cancel(struct db *db)
+{
+	char text[256];
+
+	if (db->cancel != NULL && !PQcancel(db->cancel, text, sizeof(text)))
+		log_warning("a query could not be cancelled: %s", text);
+}
+
+void
+db_set_patience(struct db *db, long ms)
+{
+	db->patience = ms;
+	db->deadline = clock_ms() + ms;
+}
+
+static int
+push_pending(struct db *db, enum pending_kind kind, size_t statement)
+{
+	size_t at;
+
+	if (db->pending_count == db->pending_size) {
+		size_t size = db->pending_size == 0 ? 64 : db->pending_size * 2;
+		struct pending *ring = malloc(size * sizeof(*ring));
+
+		if (ring == NULL)
+			return -1;
+		for (size_t i = 0; i < db->pending_count; i++)
+			ring[i] = db->pending[(db->pending_head + i) %
+			    db->pending_size];
+		free(db->pending);
+		db->pending = ring;
+		db->pending_size = size;
+		db->pending_head = 0;
+	}
+	at = (db->pending_head + db->pending_count++) % db->pending_size;
+	db->pending[at].kind = kind;
+	db->pending[at].statement = statement;
+	return 0;
+}
+
+static void
+pop_pending(struct db *db)
+{
+	db->pending_head = (db->pending_head + 1) % db->pending_size;
+	db->pending_count--;
+}
+
+/* Makes room in the prepared states for statement INDEX. */
+static int
+reserve_prepared(struct db *db, size_t index)
+{
+	size_t size = index + 64;
+	unsigned char *states;
+
+	if (index < db->prepared_size)
+		return 0;
+	states = realloc(db->prepared, size);
+	if (states == NULL)
+		return -1;
+	memset(states + db->prepared_size, PREPARED_NO,
+	    size - db->prepared_size);
+	db->prepared = states;
+	db->prepared_size = size;
+	return 0;
+}
+
+/* Queues the Parse of STATEMENT unless this connection has it already. */
+static int
+send_prepare(
+    struct db *db, const struct statement *statement, struct error *error)
+{
+	if (reserve_prepared(db, statement->index) < 0)
+		return lose(db, error, "out of memory");
+	if (db->prepared[statement->index] != PREPARED_NO)
+		return 0;
+	if (push_pending(db, PENDING_PREPARE, statement->index) < 0)
+		return lose(db, error, "out of memory");
+	if (!PQsendPrepare(
+		db->conn, statement->name, statement->sql, 0, NULL))
+		return lose(db, error, "send failed");
+	db->prepared[statement->index] = PREPARED_SENT;
+	return 0;
+}
+
+int
+db_send(struct db *db, const struct statement *statement, int n,
+    const char *const *params, struct error *error)
+{
+	int sent;
+
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (db->named && send_prepare(db, statement, error) < 0)
+		return -1;
+	if (push_pending(db, PENDING_QUERY, 0) < 0)
+		return lose(db, error, "out of memory");
+	if (db->named)
+		sent = PQsendQueryPrepared(
+		    db->conn, statement->name, n, params, NULL, NULL, 0);
+	else
+		sent = PQsendQueryParams(db->conn, statement->sql, n, NULL,
+		    params, NULL, NULL, 0);
+	return sent ? 0 : lose(db, error, "send failed");
+}
+
+int
+db_send_id(struct db *db, enum statement_id id, int n,
+    const char *const *params, struct error *error)
+{
+	return db_send(db, statement_get(id), n, params, error);
+}
+
+int
+db_sync(struct db *db, struct error *error)
+{
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (push_pending(db, PENDING_SYNC, 0) < 0)
+		return lose(db, error, "out of memory");
+	if (!PQpipelineSync(db->conn))
+		return lose(db, error, "send failed");
+	db->deadline = clock_ms() + db->patience;
+	return 0;
+}
+
+/* Sends and reads until a result is there; -1 when the connection is lost. */
+static int
+wait_result(struct db *db, struct error *error)
+{
+	for (;;) {
+		int unsent = PQflush(db->conn);
+
+		if (unsent < 0)
+			/* What the server said before it went is worth
+			 * reading: it ends in a closed connection. */
+			unsent = 0;
+		if (!PQisBusy(db->conn))
+			return 0;
+		if (!wait_socket(db->conn,
+			unsent ? POLLIN | POLLOUT : POLLIN, db->deadline))
+			return lose(db, error, "no answer in time");
+		if (!PQconsumeInput(db->conn))
+			return lose(db, error, "connection lost");
+	}
+}
+
+static int
+next_result(struct db *db, PGresult **out, struct error *error)
+{
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (wait_result(db, error) < 0)
+		return -1;
+	*out = PQgetResult(db->conn);
+	return 0;
+}
+
+/* Notes the failure in RESULT, unless an earlier one of the group made it. */
+static void
+note_failure(struct db *db, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message =
+	    PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (db->failed)
+		return;
+	db->failed = true;
+	if (sqlstate == NULL)
+		sqlstate = "08006";
+	if (message == NULL)
+		message = PQresultErrorMessage(result);
+	fail(&db->failure, sqlstate, message);
+}
+
+static bool
+succeeded(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+	    status == PGRES_SINGLE_TUPLE || status == PGRES_EMPTY_QUERY;
+}
+
+/* Drops results up to the NULL that ends a statement's. */
+static int
+end_statement(struct db *db, struct error *error)
+{
+	PGresult *result;
+
+	do {
+		if (next_result(db, &result, error) < 0)
+			return -1;
+		PQclear(result);
+	} while (result != NULL);
+	pop_pending(db);
+	return 0;
+}
+
+/* Takes the answers of the prepares that stand before the next query. */
+static int
+take_prepares(struct db *db, struct error *error)
+{
+	while (db->pending_count > 0 &&
+	    db->pending[db->pending_head].kind == PENDING_PREPARE) {
+		size_t index = db->pending[db->pending_head].statement;
+		PGresult *result;
+
+		if (next_result(db, &result, error) < 0)
+			return -1;
+		db->prepared[index] =
+		    succeeded(result) ? PREPARED_YES : PREPARED_NO;
+		if (!succeeded(result))
+			note_failure(db, result);
+		PQclear(result);
+		if (end_statement(db, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+db_take(struct db *db, struct db_result **result_out, struct error *error)
+{
+	PGresult *result;
+
+	if (result_out != NULL)
+		*result_out = NULL;
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (take_prepares(db, error) < 0 ||
+	    next_result(db, &result, error) < 0)
+		return -1;
+	if (!succeeded(result)) {
+		note_failure(db, result);
+		PQclear(result);
+		if (end_statement(db, error) == 0)
+			*error = db->failure;
+		return -1;
+	}
+	if (end_statement(db, error) < 0) {
+		PQclear(result);
+		return -1;
+	}
+	if (result_out != NULL)
+		*result_out = (struct db_result *)result;
+	else
+		PQclear(result);
+	return 0;
+}
+
+int
+db_take_row(struct db *db, struct db_result **result_out, struct error *error)
+{
+	PGresult *result;
+
+	*result_out = NULL;
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (!db->streaming) {
+		if (take_prepares(db, error) < 0)
+			return -1;
+		PQsetSingleRowMode(db->conn);
+		db->streaming = true;
+	}
+	db->deadline = clock_ms() + db->patience;
+	if (next_result(db, &result, error) < 0)
+		return -1;
+	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
+		*result_out = (struct db_result *)result;
+		return 1;
+	}
+	db->streaming = false;
+	if (!succeeded(result)) {
+		note_failure(db, result);
+		PQclear(result);
+		if (end_statement(db, error) == 0)
+			*error = db->failure;
+		return -1;
+	}
+	if (end_statement(db, error) < 0) {
+		PQclear(result);
+		return -1;
+	}
+	*result_out = (struct db_result *)result;
+	return 0;
+}
+
+/* Takes the mark of db_sync(), and puts libpq at rest after the last one. */
+static int
+end_group(struct db *db, struct error *error)
+{
+	PGresult *result;
+
+	if (next_result(db, &result, error) < 0)
+		return -1;
+	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
+		PQclear(result);
+		return lose(db, error, "the server lost count");
+	}
+	PQclear(result);
+	pop_pending(db);
+	if (db->pending_count == 0)
+		PQclear(PQgetResult(db->conn));
+	return 0;
+}
+
+int
+db_finish(struct db *db, struct error *error)
+{
+	struct error ignored;
+
+	if (db->conn == NULL)
+		return lost(db, error);
+	while (db->pending_count > 0) {
+		switch (db->pending[db->pending_head].kind) {
+		case PENDING_SYNC:
+			if (end_group(db, error) < 0)
+				return -1;
+			if (!db->failed)
+				return 0;
+			db->failed = false;
+			*error = db->failure;
+			return -1;
+		case PENDING_PREPARE:
+		case PENDING_QUERY:
+			db->streaming = false;
+			if (db_take(db, NULL, &ignored) < 0 &&
+			    db->conn == NULL)
+				return lost(db, error);
+			break;
+		}
+	}
+	return 0;
+}
+
+void
+db_result_free(struct db_result *result)
+{
+	PQclear((PGresult *)result);
+}
+
+int
+db_rows(const struct db_result *result)
+{
+	return PQntuples((const PGresult *)result);
+}
+
+int
+db_columns(const struct db_result *result)
+{
+	return PQnfields((const PGresult *)result);
+}
+
+const char *
+db_tag(const struct db_result *result)
+{
+	/* PQcmdStatus() is not const, but only reads. */
+	union {
+		const struct db_result *in;
+		PGresult *out;
+	} cast = {.in = result};
+
+	return PQcmdStatus(cast.out);
+}
+
+const char *
+db_column_name(const struct db_result *result, int column)
+{
+	return PQfname((const PGresult *)result, column);
+}
+
+enum db_kind
+db_column_kind(const struct db_result *result, int column)
+{
+	/* The OIDs of pg_type that never change. */
+	switch (PQftype((const PGresult *)result, column)) {
+	case 16: /* boolean */
+		return DB_KIND_BOOL;
+	case 20:   /* bigint */
+	case 21:   /* smallint */
+	case 23:   /* integer */
+	case 114:  /* json */
+	case 3802: /* jsonb */
+		return DB_KIND_JSON;
+	default:
+		return DB_KIND_TEXT;
+	}
+}
+
+const char *
+db_text(const struct db_result *result, int row, int column)
+{
+	return PQgetvalue((const PGresult *)result, row, column);
+}
+
+size_t
+db_length(const struct db_result *result, int row, int column)
+{
+	return (size_t)PQgetlength((const PGresult *)result, row, column);
+}
+
+bool
+db_null(const struct db_result *result, int row, int column)
+{
+	return PQgetisnull((const PGresult *)result, row, column) != 0;
+}
+
+int64_t
+db_int64(const struct db_result *result, int row, int column)
+{
+	return strtoll(db_text(result, row, column), NULL, 10);
+}
+
+bool
+db_bool(const struct db_result *result, int row, int column)
+{
+	return db_text(result, row, column)[0] == 't';
+}

@@ -1,0 +1,247 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections, lent and taken back.
+ */
+#include "config.h"
+
+#include "pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "clock.h"
+#include "db.h"
+#include "error.h"
+#include "log.h"
+#include "settings.h"
+
+/* An idle connection is closed after this: a night's quiet gives all back,
+ * but a client's usual minute between two pulls does not pay a connect. */
+#define POOL_IDLE_MS 120000
+
+/* The pause after a failed connect: from, doubling, to. */
+#define POOL_PAUSE_MIN_MS 50
+#define POOL_PAUSE_MAX_MS 2000
+
+struct slot {
+	struct db *db; /* NULL: free */
+	int out;
+	unsigned generation;
+	int64_t used; /* clock_ms() when it came back */
+};
+
+struct pool {
+	const struct settings *settings;
+	pthread_mutex_t lock;
+	pthread_cond_t back; /* a slot became free or idle */
+	struct slot *slots;
+	size_t size;
+	unsigned generation;
+	long pause;	 /* ms; 0 = the last connect was well */
+	int64_t retry_at; /* clock_ms() */
+	unsigned seed;
+};
+
+struct pool *
+pool_new(const struct settings *settings)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+	pthread_condattr_t monotonic;
+
+	if (pool == NULL)
+		return NULL;
+	pool->settings = settings;
+	pool->size = (size_t)settings->pool;
+	pool->slots = calloc(pool->size, sizeof(*pool->slots));
+	if (pool->slots == NULL) {
+		free(pool);
+		return NULL;
+	}
+	pool->seed = (unsigned)clock_us();
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->back, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return pool;
+}
+
+void
+pool_free(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t i = 0; i < pool->size; i++)
+		db_close(pool->slots[i].db);
+	pthread_cond_destroy(&pool->back);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool->slots);
+	free(pool);
+}
+
+/* The idle slot used last, so that the others can age; or a free one. */
+static struct slot *
+choose(struct pool *pool)
+{
+	struct slot *best = NULL;
+
+	for (size_t i = 0; i < pool->size; i++) {
+		struct slot *slot = &pool->slots[i];
+
+		if (slot->out)
+			continue;
+		if (best == NULL || (slot->db != NULL && best->db == NULL) ||
+		    (slot->db != NULL && slot->used > best->used))
+			best = slot;
+	}
+	return best;
+}
+
+static struct slot *
+wait_slot(struct pool *pool)
+{
+	int64_t until = clock_ms() + pool->settings->connect_timeout;
+	struct timespec at = {.tv_sec = (time_t)(until / 1000),
+	    .tv_nsec = (until % 1000) * 1000000};
+	struct slot *slot;
+
+	while ((slot = choose(pool)) == NULL)
+		if (pthread_cond_timedwait(&pool->back, &pool->lock, &at) ==
+		    ETIMEDOUT)
+			return choose(pool);
+	return slot;
+}
+
+/* After a connect: opens or lengthens the pause. Called locked. */
+static void
+note_connect(struct pool *pool, const struct db *db, const struct error *error)
+{
+	if (db != NULL) {
+		if (pool->pause > 0)
+			log_info("the database is reachable again");
+		pool->pause = 0;
+		return;
+	}
+	if (pool->pause == 0)
+		log_warning("no connection to the database: %s: %s",
+		    error->sqlstate, error->message);
+	pool->pause = pool->pause == 0 ? POOL_PAUSE_MIN_MS : pool->pause * 2;
+	if (pool->pause > POOL_PAUSE_MAX_MS)
+		pool->pause = POOL_PAUSE_MAX_MS;
+	pool->retry_at = clock_ms() + pool->pause / 2 +
+	    rand_r(&pool->seed) % (pool->pause / 2 + 1);
+}
+
+/* Fills SLOT, which is marked as out, with a new connection. */
+static struct db *
+connect_slot(struct pool *pool, struct slot *slot, struct error *error)
+{
+	struct db *db;
+
+	pthread_mutex_unlock(&pool->lock);
+	db = db_open(pool->settings, error);
+	pthread_mutex_lock(&pool->lock);
+	note_connect(pool, db, error);
+	slot->db = db;
+	slot->generation = pool->generation;
+	return db;
+}
+
+struct db *
+pool_get(struct pool *pool, struct error *error)
+{
+	struct db *db = NULL;
+	struct slot *slot;
+
+	pthread_mutex_lock(&pool->lock);
+	slot = wait_slot(pool);
+	if (slot == NULL) {
+		error_set(error, ERROR_UNAVAILABLE,
+		    "all connections to the database are in use");
+	} else if (slot->db != NULL) {
+		slot->out = 1;
+		db = slot->db;
+	} else if (pool->pause > 0 && clock_ms() < pool->retry_at) {
+		error_set(error, ERROR_UNAVAILABLE,
+		    "the database could not be reached a moment ago");
+	} else {
+		slot->out = 1;
+		db = connect_slot(pool, slot, error);
+		if (db == NULL) {
+			slot->out = 0;
+			pthread_cond_signal(&pool->back);
+		}
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return db;
+}
+
+void
+pool_put(struct pool *pool, struct db *db)
+{
+	struct db *gone = NULL;
+
+	if (db == NULL)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->size; i++) {
+		struct slot *slot = &pool->slots[i];
+
+		if (slot->db != db)
+			continue;
+		slot->out = 0;
+		slot->used = clock_ms();
+		if (!db_idle(db) || slot->generation != pool->generation) {
+			gone = db;
+			slot->db = NULL;
+		}
+		break;
+	}
+	pthread_cond_signal(&pool->back);
+	pthread_mutex_unlock(&pool->lock);
+	db_close(gone);
+}
+
+/* Closes the idle connections that were last used before BEFORE. */
+static void
+close_idle(struct pool *pool, int64_t before)
+{
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->size; i++) {
+		struct slot *slot = &pool->slots[i];
+
+		if (slot->out || slot->db == NULL || slot->used > before)
+			continue;
+		db_close(slot->db);
+		slot->db = NULL;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
+pool_tidy(struct pool *pool)
+{
+	close_idle(pool, clock_ms() - POOL_IDLE_MS);
+}
+
+void
+pool_recycle(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->generation++;
+	pthread_mutex_unlock(&pool->lock);
+	close_idle(pool, INT64_MAX);
+}
+
+void
+pool_cancel(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->size; i++)
+		if (pool->slots[i].out && pool->slots[i].db != NULL)
+			db_cancel(pool->slots[i].db);
+	pthread_mutex_unlock(&pool->lock);
+}
