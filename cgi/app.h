@@ -1,0 +1,26 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What the whole process shares. Made by main.c before the first thread,
+ * constant afterwards: each member looks after its own threads.
+ */
+#ifndef REPLICACHE_APP_H
+#define REPLICACHE_APP_H
+
+struct batch;
+struct exchange;
+struct pool;
+struct registry;
+struct settings;
+
+struct app {
+	const struct settings *settings;
+	struct pool *pool;
+	struct registry *registry;
+	struct batch *batch;
+	/* Has a parked exchange, whose answer is known now, answered. */
+	void (*resume)(struct app *app, struct exchange *exchange);
+	void *server; /* of resume(): the worker threads, or NULL */
+};
+
+#endif

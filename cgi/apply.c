@@ -1,0 +1,175 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The transaction of a push, as one pipeline.
+ */
+#include "config.h"
+
+#include "apply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "arena.h"
+#include "buffer.h"
+#include "db.h"
+#include "error.h"
+#include "pgarray.h"
+#include "protocol.h"
+#include "registry.h"
+#include "settings.h"
+
+/* The digits of an int64, its sign and a NUL. */
+#define NUMBER_SIZE 24
+
+/* A transaction of ours that waits between two statements was forgotten: the
+ * server ends it and gives the version lock back. */
+#define IDLE_TIMEOUT "10000"
+
+static int
+send_limits(struct db *db, const struct settings *settings, struct error *error)
+{
+	char statement[NUMBER_SIZE], lock[NUMBER_SIZE];
+	const char *const params[] = {statement, lock, IDLE_TIMEOUT};
+
+	snprintf(statement, sizeof(statement), "%ld",
+	    settings->statement_timeout);
+	snprintf(lock, sizeof(lock), "%ld", settings->lock_timeout);
+	return db_send_id(db, STATEMENT_SET_LIMITS, 3, params, error);
+}
+
+/* Queues the bookkeeping: the clients and groups as arrays. */
+static int
+send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
+    struct error *error)
+{
+	enum { GROUPS, USERS, CLIENTS, CLIENT_GROUPS, BEFORE, AFTER, ARRAYS };
+	struct pgarray arrays[ARRAYS];
+	const char *params[ARRAYS];
+
+	for (int i = 0; i < ARRAYS; i++)
+		pgarray_init(&arrays[i]);
+	for (size_t i = 0; i < plan->group_count; i++) {
+		pgarray_add_text(&arrays[GROUPS], plan->groups[i].id);
+		pgarray_add_text(&arrays[USERS], plan->groups[i].user);
+	}
+	for (size_t i = 0; i < plan->client_count; i++) {
+		const struct apply_client *client = &plan->clients[i];
+
+		pgarray_add_text(&arrays[CLIENTS], client->id);
+		pgarray_add_text(&arrays[CLIENT_GROUPS], client->group);
+		pgarray_add_int64(&arrays[BEFORE], client->before);
+		pgarray_add_int64(&arrays[AFTER], client->after);
+	}
+	for (int i = 0; i < ARRAYS; i++) {
+		params[i] = pgarray_end(&arrays[i], arena);
+		pgarray_fini(&arrays[i]);
+	}
+	for (int i = 0; i < ARRAYS; i++)
+		if (params[i] == NULL)
+			return error_set(
+			    error, ERROR_UNAVAILABLE, "out of memory");
+	return db_send_id(db, STATEMENT_PUSH_BEGIN, ARRAYS, params, error);
+}
+
+static int
+send_call(struct db *db, const struct registration *registration,
+    const struct apply_call *call, struct error *error)
+{
+	const struct mutation *mutation = call->mutation;
+	const struct statement *statement = NULL;
+	char id[NUMBER_SIZE];
+
+	snprintf(id, sizeof(id), "%" PRId64, mutation->id);
+	if (!call->guarded && mutation->refused == NULL)
+		statement = registration_call(registration, mutation->name);
+	if (statement == NULL) {
+		const char *const params[] = {call->client, call->group, id,
+		    call->user, mutation->name, mutation->args,
+		    mutation->refused};
+
+		return db_send_id(db, STATEMENT_GUARD, 7, params, error);
+	}
+	const char *const params[] = {
+	    call->client, call->group, id, call->user, mutation->args};
+
+	return db_send(db, statement, 5, params, error);
+}
+
+static int
+send_all(struct db *db, const struct settings *settings,
+    const struct registration *registration, const struct apply_plan *plan,
+    struct arena *arena, struct error *error)
+{
+	if (db_send_id(db, STATEMENT_BEGIN_PUSH, 0, NULL, error) < 0 ||
+	    send_limits(db, settings, error) < 0 ||
+	    send_begin(db, plan, arena, error) < 0)
+		return -1;
+	for (size_t i = 0; i < plan->call_count; i++)
+		if (send_call(db, registration, &plan->calls[i], error) < 0)
+			return -1;
+	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
+	    db_sync(db, error) < 0)
+		return -1;
+	/* A group of its own: the answers need not wait for it. */
+	if (db_send_id(db, STATEMENT_RESET_ROLE, 0, NULL, error) < 0 ||
+	    db_send_id(db, STATEMENT_RESET, 0, NULL, error) < 0)
+		return -1;
+	return db_sync(db, error);
+}
+
+/* Takes the answer of COMMIT, which succeeds too when it rolled back. */
+static int
+take_commit(struct db *db, struct error *error)
+{
+	struct db_result *result;
+	int rc = 0;
+
+	if (db_take(db, &result, error) < 0)
+		return -1;
+	if (strcmp(db_tag(result), "COMMIT") != 0)
+		rc = error_set(error, ERROR_UNAVAILABLE,
+		    "COMMIT answered %s", db_tag(result));
+	db_result_free(result);
+	return rc;
+}
+
+int
+apply_run(struct db *db, const struct settings *settings,
+    const struct registration *registration, const struct apply_plan *plan,
+    struct arena *arena, size_t *failed_out, struct error *error)
+{
+	long each = settings->statement_timeout + settings->lock_timeout;
+
+	*failed_out = APPLY_NONE;
+	db_set_patience(db, settings->batch_time + each);
+	if (send_all(db, settings, registration, plan, arena, error) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++) /* begin, limits, push_begin */
+		if (db_take(db, NULL, error) < 0)
+			return -1;
+	for (size_t i = 0; i < plan->call_count; i++) {
+		if (db_take(db, NULL, error) < 0) {
+			*failed_out = i;
+			return -1;
+		}
+	}
+	return take_commit(db, error);
+}
+
+void
+apply_end(struct db *db)
+{
+	struct error ignored;
+
+	/* The two groups of apply_run(); what failed was told already. */
+	db_finish(db, &ignored);
+	db_finish(db, &ignored);
+	if (db_idle(db))
+		return;
+	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) < 0 ||
+	    db_sync(db, &ignored) < 0)
+		return;
+	db_finish(db, &ignored);
+}

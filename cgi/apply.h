@@ -1,0 +1,79 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Apply: one transaction of mutations.
+ *
+ * It is sent as one pipeline: begin; replicache_push_begin(), which takes the
+ * version lock, checks that the clients stand where they were seen and moves
+ * them on; the mutators, in order; commit. So the lock is held for the work
+ * of the server alone, never across a round trip, and the happy path has
+ * no savepoint.
+ *
+ * Knows nothing of requests: batch.c decides what goes into a plan.
+ */
+#ifndef REPLICACHE_APPLY_H
+#define REPLICACHE_APPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct db;
+struct error;
+struct mutation;
+struct registration;
+struct settings;
+
+/* What *FAILED_OUT says when no single call failed. */
+#define APPLY_NONE SIZE_MAX
+
+/* A client group that the plan touches, with the user it must belong to. */
+struct apply_group {
+	const char *id;
+	const char *user;
+};
+
+/* A client of the plan: from where to where its lastMutationID goes. */
+struct apply_client {
+	const char *id;
+	const char *group;
+	int64_t before; /* 0 if it is not known yet */
+	int64_t after;
+};
+
+struct apply_call {
+	const struct mutation *mutation;
+	const char *client;
+	const char *group;
+	const char *user;
+	/* Call it inside an exception block: if it fails it is undone alone
+	 * and recorded. Mutations that are refused, or whose mutator
+	 * is unknown, are always called so. */
+	bool guarded;
+};
+
+struct apply_plan {
+	struct apply_group *groups;
+	size_t group_count;
+	struct apply_client *clients;
+	size_t client_count;
+	struct apply_call *calls;
+	size_t call_count;
+};
+
+/*
+ * Runs PLAN on DB. Returns 0 once the tag of COMMIT was read: it is durable.
+ * Otherwise -1 with the error and, in *FAILED_OUT, the index of the call that
+ * failed or APPLY_NONE; nothing is applied, unless the connection was lost
+ * (db_failure()): then it may have been, and only a new look tells.
+ * Memory comes from ARENA. The caller calls apply_end() in both cases.
+ */
+int apply_run(struct db *db, const struct settings *settings,
+    const struct registration *registration, const struct apply_plan *plan,
+    struct arena *arena, size_t *failed_out, struct error *error);
+
+/* Leaves DB as it was before: rolled back, settings reset. */
+void apply_end(struct db *db);
+
+#endif

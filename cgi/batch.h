@@ -1,0 +1,78 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Batch: concurrent pushes, combined into one transaction.
+ *
+ * A push goes through two stages, each run by one thread at a time for all
+ * pushes that wait for it then:
+ *
+ *	look	one read tells what each push's groups and clients are. Pushes
+ *		that are done already, forbidden or impossible end here: an
+ *		all-duplicate push costs this one read, takes no lock and
+ *		raises no version.
+ *	apply	the rest goes into one transaction: one version, one commit.
+ *
+ * The thread that hands in a push leads a stage if nobody does, and goes on as
+ * long as anything waits; otherwise it is free at once, and the push is
+ * answered by whoever led. While one batch is applied the next is looked up.
+ *
+ * A push that fails never harms those beside it: its own mutators' errors are
+ * recorded; if it meets the server's limits it is left out, and the others go
+ * on. A push larger than a batch is committed in prefixes.
+ *
+ * Knows nothing of HTTP.
+ */
+#ifndef REPLICACHE_BATCH_H
+#define REPLICACHE_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "error.h"
+
+struct batch;
+struct batch_client;
+struct pool;
+struct push;
+struct registry;
+struct settings;
+
+/* A push that waits. It belongs to the batch until done() is called. */
+struct batch_job {
+	/* From the caller: */
+	const struct push *push;
+	const char *user;
+	struct arena *arena; /* of the request */
+	/* Called once, in any thread, perhaps before batch_submit() returns.
+	 * ERROR tells the result; ERROR_NONE: every mutation of the push is
+	 * at or below its client's stored lastMutationID. */
+	void (*done)(struct batch_job *job);
+	struct error error;
+	size_t applied, skipped; /* mutations, for the log */
+
+	/* The batch's own: */
+	struct batch_job *next;
+	struct batch_client *clients; /* as push->clients */
+	size_t from;		      /* mutations before it are done */
+	size_t planned;		      /* mutations before it are in the plan */
+	int64_t revision;
+	int64_t deadline; /* clock_ms() */
+	bool looked;
+};
+
+/*
+ * RELIEVE(CONTEXT) is called when a thread that led has pushes done but must go
+ * on leading: somebody else should answer them.
+ */
+struct batch *batch_new(const struct settings *settings, struct pool *pool,
+    struct registry *registry, void (*relieve)(void *context), void *context);
+
+/* Nothing may wait in it. NULL is legal. */
+void batch_free(struct batch *batch);
+
+/* Hands in JOB and perhaps leads. */
+void batch_submit(struct batch *batch, struct batch_job *job);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * One request, from its first byte to its line in the log.
+ */
+#include "config.h"
+
+#include "exchange.h"
+
+#include <stdlib.h>
+
+#include "app.h"
+#include "clock.h"
+#include "error.h"
+#include "log.h"
+#include "route.h"
+#include "settings.h"
+#include "transport.h"
+
+/* What a request may take besides its body: a body's values in our structs,
+ * and a body whose length was not told is copied as it grows. */
+#define EXCHANGE_ARENA_MAX(settings)                                           \
+	((size_t)(settings)->max_body * 3 + (size_t)128 * 1024 * 1024)
+
+static void
+end(struct exchange *exchange, bool whole)
+{
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		log_debug("%s %d %llu bytes %lld us request %s%s",
+		    exchange->request.path, exchange->response.status,
+		    (unsigned long long)exchange->response.sent,
+		    (long long)(clock_us() - exchange->started),
+		    exchange->request.id, whole ? "" : " cut");
+	exchange->transport->ops->end(exchange->transport, whole);
+	response_fini(&exchange->response);
+	arena_fini(&exchange->arena);
+	free(exchange);
+}
+
+void
+exchange_finish(struct exchange *exchange)
+{
+	bool whole = response_end(&exchange->response);
+
+	end(exchange, whole);
+}
+
+void
+exchange_run(struct app *app, struct transport *transport)
+{
+	struct exchange *exchange = malloc(sizeof(*exchange));
+
+	if (exchange == NULL) {
+		transport->ops->end(transport, false);
+		return;
+	}
+	exchange->app = app;
+	exchange->transport = transport;
+	exchange->started = clock_us();
+	arena_init(&exchange->arena, EXCHANGE_ARENA_MAX(app->settings));
+	response_init(&exchange->response, transport);
+	request_read_head(&exchange->request, transport);
+	switch (route_dispatch(exchange)) {
+	case EXCHANGE_ANSWERED:
+		exchange_finish(exchange);
+		break;
+	case EXCHANGE_CUT:
+		end(exchange, false);
+		break;
+	case EXCHANGE_PARKED:
+		break;
+	}
+}

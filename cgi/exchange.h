@@ -1,0 +1,50 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Exchange: one request and its answer, from the transport and back.
+ *
+ * An exchange lives on the heap, so that it can wait for its batch without a
+ * thread: its handler parks it, and whoever knows the answer resumes it.
+ */
+#ifndef REPLICACHE_EXCHANGE_H
+#define REPLICACHE_EXCHANGE_H
+
+#include <stdint.h>
+
+#include "arena.h"
+#include "batch.h"
+#include "protocol.h"
+#include "request.h"
+#include "response.h"
+
+struct app;
+struct transport;
+
+struct exchange {
+	struct app *app;
+	struct transport *transport;
+	struct arena arena; /* all memory of the request */
+	struct request request;
+	struct response response;
+	int64_t started; /* clock_us() */
+	struct exchange *next; /* the server's */
+
+	/* A push, while it is parked: */
+	struct push push;
+	struct batch_job job;
+};
+
+enum exchange_state {
+	EXCHANGE_ANSWERED, /* the response is filled in */
+	EXCHANGE_PARKED,   /* not the caller's any more; it will be resumed */
+	EXCHANGE_CUT,	   /* failed while it was being sent */
+};
+
+/* Serves the request on TRANSPORT, which it takes over, to its end; unless it
+ * is parked. */
+void exchange_run(struct app *app, struct transport *transport);
+
+/* Sends the answer of an exchange that was parked, and ends it. */
+void exchange_finish(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * libfcgi, for one request on an accepted connection.
+ */
+#include "config.h"
+
+#include "fastcgi.h"
+
+#include <fcgiapp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* At most so much of an unwanted body is read before the connection is closed,
+ * so that the web server reads our refusal instead of a reset. */
+#define DRAIN_MAX (1024 * 1024)
+
+struct fastcgi {
+	struct transport base;
+	FCGX_Request request; /* its streams point back at it: never moved */
+	void (*closed)(void *, int);
+	void *context;
+};
+
+static const char *
+get_param(struct transport *transport, const char *name)
+{
+	struct fastcgi *fastcgi = (struct fastcgi *)transport;
+
+	return FCGX_GetParam(name, fastcgi->request.envp);
+}
+
+static ssize_t
+read_body(struct transport *transport, char *to, size_t size)
+{
+	struct fastcgi *fastcgi = (struct fastcgi *)transport;
+	int want = size > INT_MAX ? INT_MAX : (int)size;
+	int got = FCGX_GetStr(to, want, fastcgi->request.in);
+
+	/* A peer that went away looks like the end, but for the error. */
+	return FCGX_GetError(fastcgi->request.in) != 0 ? -1 : got;
+}
+
+static int
+write_answer(struct transport *transport, const char *bytes, size_t size)
+{
+	struct fastcgi *fastcgi = (struct fastcgi *)transport;
+
+	while (size > 0) {
+		int n = size > INT_MAX ? INT_MAX : (int)size;
+
+		if (FCGX_PutStr(bytes, n, fastcgi->request.out) != n)
+			return -1;
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return FCGX_GetError(fastcgi->request.out) != 0 ? -1 : 0;
+}
+
+/* Reads what is left of the body, within bounds. */
+static void
+drain(FCGX_Request *request)
+{
+	char scrap[8192];
+
+	for (int left = DRAIN_MAX; left > 0; left -= (int)sizeof(scrap))
+		if (FCGX_GetStr(scrap, sizeof(scrap), request->in) <
+		    (int)sizeof(scrap))
+			return;
+}
+
+static void
+end(struct transport *transport, bool whole)
+{
+	struct fastcgi *fastcgi = (struct fastcgi *)transport;
+	FCGX_Request *request = &fastcgi->request;
+	int fd = request->ipcFd;
+
+	if (whole) {
+		drain(request);
+		/* Closing the streams sends their ends and END_REQUEST. */
+		FCGX_FClose(request->err);
+		FCGX_FClose(request->out);
+	}
+	FCGX_Free(request, 0);
+	fastcgi->closed(fastcgi->context, fd);
+	close(fd);
+	free(fastcgi);
+}
+
+static const struct transport_ops ops = {
+    .param = get_param,
+    .read = read_body,
+    .write = write_answer,
+    .end = end,
+};
+
+int
+fastcgi_init(void)
+{
+	if (FCGX_Init() != 0)
+		return -1;
+	/* FCGX_Init() has set handlers of its own; signals are main.c's. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGUSR1, SIG_DFL);
+	return 0;
+}
+
+struct transport *
+fastcgi_open(int fd, void (*closed)(void *, int), void *context)
+{
+	struct fastcgi *fastcgi = malloc(sizeof(*fastcgi));
+
+	if (fastcgi == NULL) {
+		closed(context, fd);
+		close(fd);
+		return NULL;
+	}
+	fastcgi->base.ops = &ops;
+	fastcgi->closed = closed;
+	fastcgi->context = context;
+	FCGX_InitRequest(&fastcgi->request, -1, 0);
+	/* A connection that is open already: FCGX_Accept_r() goes on with it,
+	 * and fails with no listener to turn to. */
+	fastcgi->request.ipcFd = fd;
+	fastcgi->request.keepConnection = 1;
+	if (FCGX_Accept_r(&fastcgi->request) < 0) {
+		/* libfcgi has closed FD. */
+		closed(context, fd);
+		free(fastcgi);
+		return NULL;
+	}
+	return &fastcgi->base;
+}

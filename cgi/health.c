@@ -1,0 +1,82 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * GET /health: 200 when push and pull would work, else 503 with the reason, for
+ * load balancers and people. Not a fast path, so json-c writes it.
+ */
+#include "config.h"
+
+#include "health.h"
+
+#include <json-c/json.h>
+
+#include "app.h"
+#include "db.h"
+#include "error.h"
+#include "log.h"
+#include "pool.h"
+#include "registry.h"
+
+enum { HEALTH_VERSION, HEALTH_REVISION, HEALTH_FLOOR, HEALTH_IN_RECOVERY };
+
+static int
+ask(struct db *db, struct db_result **result, struct error *error)
+{
+	if (db_send_id(db, STATEMENT_HEALTH, 0, NULL, error) < 0 ||
+	    db_sync(db, error) < 0 || db_take(db, result, error) < 0)
+		return -1;
+	if (db_finish(db, error) < 0)
+		return -1;
+	if (db_rows(*result) != 1)
+		return error_set(error, ERROR_UNAVAILABLE,
+		    "replicache_state does not have one row");
+	return 0;
+}
+
+/* Adds what the database says; false with a reason if it can't serve. */
+static bool
+examine(struct exchange *exchange, json_object *answer)
+{
+	struct error error;
+	struct db *db = pool_get(exchange->app->pool, &error);
+	struct db_result *result = NULL;
+	const char *reason = NULL;
+
+	if (db == NULL) {
+		reason = "database unreachable";
+	} else if (ask(db, &result, &error) < 0) {
+		reason = db_failure(&error) == DB_FAILURE_OWN
+		    ? "schema not installed"
+		    : "database not answering";
+	} else {
+		bool standby = db_bool(result, 0, HEALTH_IN_RECOVERY);
+
+		json_object_object_add(answer, "version",
+		    json_object_new_int64(db_int64(result, 0, HEALTH_VERSION)));
+		json_object_object_add(
+		    answer, "standby", json_object_new_boolean(standby));
+	}
+	if (reason != NULL) {
+		log_debug("health: %s: %s", reason, error.message);
+		json_object_object_add(
+		    answer, "reason", json_object_new_string(reason));
+	}
+	db_result_free(result);
+	pool_put(exchange->app->pool, db);
+	return reason == NULL;
+}
+
+enum exchange_state
+health_handle(struct exchange *exchange)
+{
+	json_object *answer = json_object_new_object();
+	bool well = examine(exchange, answer);
+
+	json_object_object_add(answer, "status",
+	    json_object_new_string(well ? "ok" : "unavailable"));
+	response_json(&exchange->response, well ? 200 : 503,
+	    json_object_to_json_string_ext(
+		answer, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(answer);
+	return EXCHANGE_ANSWERED;
+}

@@ -1,0 +1,505 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * epoll, accept and deadlines.
+ */
+#include "config.h"
+
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "framing.h"
+#include "log.h"
+#include "settings.h"
+
+/* Connections that may wait to be accepted; the kernel's own limit
+ * (net.core.somaxconn, 4096 by default) is below. */
+#define LISTEN_BACKLOG 4096
+
+/* While draining, a connection that is silent for so long was not opened by a
+ * web server that has a request. */
+#define DRAIN_SILENCE_MS 300
+
+/* The least a peer has sent once it has begun in earnest: a BEGIN_REQUEST and
+ * the header of another record. */
+#define BEGUN_BYTES 24
+
+/* How often a shortage of descriptors is logged. */
+#define SHORTAGE_LOG_MS 60000
+
+const size_t listener_scratch_size = FRAMING_WINDOW + FRAMING_PARAMS_BYTES_MAX;
+
+/* What epoll tells of: three descriptors of ours, or a connection as its
+ * descriptor and generation. */
+#define TAG_LISTEN UINT64_MAX
+#define TAG_WAKE (UINT64_MAX - 1)
+#define TAG_STOP (UINT64_MAX - 2)
+
+enum state {
+	STATE_NONE,
+	STATE_WAITING, /* for a sound request */
+	STATE_SERVED,  /* a thread or a batch has it */
+	STATE_LATE,    /* the same, and no more of its body is read */
+};
+
+struct connection {
+	enum state state;
+	uint32_t generation; /* tells a re-used descriptor from its past */
+	int64_t since;	     /* clock_ms() of accept */
+	bool begun;	     /* something worth a request was sent */
+};
+
+struct listener {
+	const struct settings *settings;
+	int fd, epoll, wake, stop;
+	int spare; /* a descriptor to give up when there are no more */
+	bool draining;
+	pthread_mutex_t lock;
+	struct connection *connections; /* by descriptor */
+	size_t size;
+	size_t open;
+	int64_t shortage_logged; /* clock_ms() */
+};
+
+bool
+listener_is_socket(int fd)
+{
+	int listens = 0;
+	socklen_t length = sizeof(listens);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) ==
+	    0 &&
+	    listens != 0;
+}
+
+/* True if somebody accepts connections at ADDRESS. */
+static bool
+is_live(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool live = fd >= 0 &&
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) ==
+		0;
+
+	if (fd >= 0)
+		close(fd);
+	return live;
+}
+
+static int
+bind_listen(int fd, const struct sockaddr_un *address, struct error *error)
+{
+	const struct sockaddr *any = (const struct sockaddr *)address;
+	mode_t mask = umask(0117);
+	int rc = bind(fd, any, sizeof(*address));
+
+	umask(mask);
+	if (rc < 0 && errno == EADDRINUSE && !is_live(address)) {
+		unlink(address->sun_path);
+		mask = umask(0117);
+		rc = bind(fd, any, sizeof(*address));
+		umask(mask);
+	}
+	if (rc < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		return error_set(error, ERROR_CONFIG, "%s: %s",
+		    address->sun_path,
+		    errno == EADDRINUSE ? "another program listens there"
+					: strerror(errno));
+	return 0;
+}
+
+int
+listener_bind(const char *path, struct error *error)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(error, ERROR_CONFIG,
+		    "%s: longer than the %zu bytes a socket's path may have",
+		    path, sizeof(address.sun_path) - 1);
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(
+		    error, ERROR_CONFIG, "socket: %s", strerror(errno));
+	if (bind_listen(fd, &address, error) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+watch(struct listener *listener, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data.u64 = tag};
+
+	return epoll_ctl(listener->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Non-blocking: of several threads and processes that are woken for one
+ * connection all but one find it taken. */
+static int
+open_descriptors(struct listener *listener)
+{
+	int flags = fcntl(listener->fd, F_GETFL);
+
+	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
+	listener->wake =
+	    eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	listener->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (flags < 0 ||
+	    fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    listener->epoll < 0 || listener->wake < 0 || listener->stop < 0)
+		return -1;
+	if (watch(listener, listener->wake, EPOLLIN, TAG_WAKE) < 0 ||
+	    watch(listener, listener->stop, EPOLLIN, TAG_STOP) < 0)
+		return -1;
+	return watch(
+	    listener, listener->fd, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN);
+}
+
+struct listener *
+listener_new(int fd, const struct settings *settings, struct error *error)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (listener == NULL) {
+		error_set(error, ERROR_CONFIG, "out of memory");
+		return NULL;
+	}
+	listener->settings = settings;
+	listener->fd = fd;
+	listener->epoll = listener->wake = listener->stop = -1;
+	pthread_mutex_init(&listener->lock, NULL);
+	if (open_descriptors(listener) < 0) {
+		error_set(
+		    error, ERROR_CONFIG, "listening: %s", strerror(errno));
+		listener_free(listener);
+		return NULL;
+	}
+	return listener;
+}
+
+static void
+close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	close_if_open(listener->fd);
+	close_if_open(listener->epoll);
+	close_if_open(listener->wake);
+	close_if_open(listener->stop);
+	close_if_open(listener->spare);
+	pthread_mutex_destroy(&listener->lock);
+	free(listener->connections);
+	free(listener);
+}
+
+/* What the peer has sent so far, which stays in the socket. */
+static enum framing
+look(int fd, unsigned char *scratch, size_t *length_out)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, scratch, FRAMING_WINDOW, MSG_PEEK | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	*length_out = n < 0 ? 0 : (size_t)n;
+	if (n == 0 || (n < 0 && errno != EAGAIN))
+		return FRAMING_BAD; /* the peer has gone */
+	return framing_judge(scratch, *length_out, scratch + FRAMING_WINDOW);
+}
+
+static int
+set_time_limits(int fd, const struct settings *settings)
+{
+	struct timeval read = {.tv_sec = settings->header_timeout / 1000,
+	    .tv_usec = settings->header_timeout % 1000 * 1000};
+	struct timeval write = {.tv_sec = settings->write_timeout / 1000,
+	    .tv_usec = settings->write_timeout % 1000 * 1000};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &read, sizeof(read)) < 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write, sizeof(write));
+}
+
+/* The entry of FD, or NULL without memory. Called locked. */
+static struct connection *
+entry(struct listener *listener, int fd)
+{
+	size_t index = (size_t)fd, size = index * 2 + 64;
+	struct connection *larger;
+
+	if (index < listener->size)
+		return &listener->connections[index];
+	larger = realloc(listener->connections, size * sizeof(*larger));
+	if (larger == NULL)
+		return NULL;
+	memset(larger + listener->size, 0,
+	    (size - listener->size) * sizeof(*larger));
+	listener->connections = larger;
+	listener->size = size;
+	return &larger[index];
+}
+
+/* Forgets FD before it is closed. Called locked. */
+static void
+forget(struct listener *listener, int fd)
+{
+	listener->connections[fd].state = STATE_NONE;
+	listener->open--;
+}
+
+/*
+ * Looks at a waiting connection. True: it has a request, and is the caller's.
+ * Called locked.
+ */
+static bool
+judge(struct listener *listener, int fd, unsigned char *scratch)
+{
+	struct connection *connection = &listener->connections[fd];
+	size_t length;
+
+	switch (look(fd, scratch, &length)) {
+	case FRAMING_READY:
+		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
+		connection->state = STATE_SERVED;
+		return true;
+	case FRAMING_BAD:
+		forget(listener, fd);
+		close(fd);
+		break;
+	case FRAMING_MORE:
+		connection->begun = length >= BEGUN_BYTES;
+		break;
+	}
+	return false;
+}
+
+/*
+ * Takes in a new connection. True: it has a request, and is the caller's.
+ * Called locked.
+ */
+static bool
+admit(struct listener *listener, int fd, unsigned char *scratch)
+{
+	struct connection *connection = entry(listener, fd);
+	uint64_t tag;
+
+	if (connection == NULL || set_time_limits(fd, listener->settings) < 0) {
+		close(fd);
+		return false;
+	}
+	connection->state = STATE_WAITING;
+	connection->generation++;
+	connection->since = clock_ms();
+	connection->begun = false;
+	listener->open++;
+	if (judge(listener, fd, scratch))
+		return true;
+	tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
+	if (connection->state == STATE_WAITING &&
+	    watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
+		forget(listener, fd);
+		close(fd);
+	}
+	return false;
+}
+
+/* Out of descriptors: turns a peer away, who would else keep us spinning, with
+ * the spare one. */
+static void
+turn_away(struct listener *listener)
+{
+	int64_t now = clock_ms();
+
+	pthread_mutex_lock(&listener->lock);
+	if (now - listener->shortage_logged > SHORTAGE_LOG_MS) {
+		listener->shortage_logged = now;
+		log_error("out of file descriptors: raise the limit (NOFILE)");
+	}
+	close_if_open(listener->spare);
+	close_if_open(accept(listener->fd, NULL, NULL));
+	listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	pthread_mutex_unlock(&listener->lock);
+}
+
+/* Accepts one connection. */
+static bool
+accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
+{
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	bool ready;
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			turn_away(listener);
+		return false;
+	}
+	*fd_out = fd;
+	pthread_mutex_lock(&listener->lock);
+	ready = admit(listener, fd, scratch);
+	pthread_mutex_unlock(&listener->lock);
+	return ready;
+}
+
+/* Something happened to a waiting connection. */
+static bool
+check_one(struct listener *listener, uint64_t tag, unsigned char *scratch,
+    int *fd_out)
+{
+	int fd = (int)(uint32_t)tag;
+	struct connection *connection;
+	bool ready;
+
+	pthread_mutex_lock(&listener->lock);
+	connection = &listener->connections[fd];
+	/* Another thread may have dealt with it since. */
+	ready = connection->state == STATE_WAITING &&
+	    connection->generation == (uint32_t)(tag >> 32) &&
+	    judge(listener, fd, scratch);
+	pthread_mutex_unlock(&listener->lock);
+	*fd_out = fd;
+	return ready;
+}
+
+enum listener_event
+listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
+{
+	for (;;) {
+		struct epoll_event event;
+		uint64_t count;
+
+		if (epoll_wait(listener->epoll, &event, 1, -1) < 1)
+			continue;
+		switch (event.data.u64) {
+		case TAG_STOP:
+			return LISTENER_STOPPED;
+		case TAG_WAKE:
+			if (read(listener->wake, &count, sizeof(count)) > 0)
+				return LISTENER_WOKEN;
+			break;
+		case TAG_LISTEN:
+			if (accept_one(listener, scratch, fd_out))
+				return LISTENER_REQUEST;
+			break;
+		default:
+			if (check_one(
+				listener, event.data.u64, scratch, fd_out))
+				return LISTENER_REQUEST;
+			break;
+		}
+	}
+}
+
+void
+listener_closed(void *context, int fd)
+{
+	struct listener *listener = context;
+
+	pthread_mutex_lock(&listener->lock);
+	forget(listener, fd);
+	pthread_mutex_unlock(&listener->lock);
+}
+
+static void
+signal_event(int fd)
+{
+	uint64_t one = 1;
+
+	/* Fails only when it is signalled beyond counting. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void
+listener_wake(struct listener *listener)
+{
+	signal_event(listener->wake);
+}
+
+void
+listener_stop(struct listener *listener)
+{
+	signal_event(listener->stop);
+}
+
+/* How long a waiting connection may go on waiting. */
+static int64_t
+patience(const struct listener *listener, const struct connection *connection)
+{
+	if (connection->begun)
+		return listener->settings->request_timeout;
+	return listener->draining ? DRAIN_SILENCE_MS
+				  : listener->settings->header_timeout;
+}
+
+void
+listener_tick(struct listener *listener)
+{
+	int64_t now = clock_ms();
+
+	pthread_mutex_lock(&listener->lock);
+	for (size_t i = 0; listener->open > 0 && i < listener->size; i++) {
+		struct connection *connection = &listener->connections[i];
+		int64_t age = now - connection->since;
+
+		if (connection->state == STATE_WAITING &&
+		    age > patience(listener, connection)) {
+			forget(listener, (int)i);
+			close((int)i);
+		} else if (connection->state == STATE_SERVED &&
+		    age > listener->settings->request_timeout) {
+			/* Ends a body that drips; one that is there is not
+			 * concerned, nor is the answer. */
+			shutdown((int)i, SHUT_RD);
+			connection->state = STATE_LATE;
+		}
+	}
+	pthread_mutex_unlock(&listener->lock);
+}
+
+void
+listener_drain(struct listener *listener)
+{
+	pthread_mutex_lock(&listener->lock);
+	listener->draining = true;
+	epoll_ctl(listener->epoll, EPOLL_CTL_DEL, listener->fd, NULL);
+	pthread_mutex_unlock(&listener->lock);
+}
+
+size_t
+listener_open_count(struct listener *listener)
+{
+	size_t open;
+
+	pthread_mutex_lock(&listener->lock);
+	open = listener->open;
+	pthread_mutex_unlock(&listener->lock);
+	return open;
+}

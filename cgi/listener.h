@@ -1,0 +1,74 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Listener: accepts connections and watches them until a request lies in each.
+ *
+ * All threads wait in one epoll set. A connection is given to a thread only
+ * when framing_judge() finds a sound request in it; until then it costs a
+ * descriptor and some bytes. In the usual case the thread that accepts finds
+ * the request there and goes on with it: no hand-over, no second wake-up.
+ *
+ * Several processes may share the listening socket, as spawn-fcgi and
+ * systemd have it; each takes what it can serve.
+ */
+#ifndef REPLICACHE_LISTENER_H
+#define REPLICACHE_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct listener;
+struct settings;
+
+/* True if FD is a socket that listens: how FastCGI programs are started
+ * (FastCGI specification, section 2.2). */
+bool listener_is_socket(int fd);
+
+/*
+ * Makes a Unix socket at PATH, mode 0660: whoever can open it is trusted to be
+ * the web server. A socket left behind by a dead server is replaced; one
+ * that a live server listens on is not: ERROR_CONFIG. Gives the descriptor.
+ */
+int listener_bind(const char *path, struct error *error);
+
+/* Listens on FD, which it takes over. */
+struct listener *listener_new(
+    int fd, const struct settings *settings, struct error *error);
+
+void listener_free(struct listener *listener);
+
+enum listener_event {
+	LISTENER_REQUEST, /* *FD_OUT has a request */
+	LISTENER_WOKEN,	  /* by listener_wake() */
+	LISTENER_STOPPED, /* by listener_stop(): the thread should end */
+};
+
+/* Waits for the next thing to do. Any number of threads may wait; each gives
+ * a SCRATCH of LISTENER_SCRATCH bytes. */
+enum listener_event listener_wait(
+    struct listener *listener, unsigned char *scratch, int *fd_out);
+
+extern const size_t listener_scratch_size;
+
+/* A connection of LISTENER_REQUEST is about to be closed. CONTEXT is the
+ * listener. */
+void listener_closed(void *context, int fd);
+
+/* Wakes one waiting thread. Never blocks. */
+void listener_wake(struct listener *listener);
+
+/* Closes connections that kept silent and ends reads that take too long. To be
+ * called a few times a second. */
+void listener_tick(struct listener *listener);
+
+/* Accepts no more; what was accepted is still served. */
+void listener_drain(struct listener *listener);
+
+/* Connections that are open: waiting or being served. */
+size_t listener_open_count(struct listener *listener);
+
+/* Has every waiting thread told to end. */
+void listener_stop(struct listener *listener);
+
+#endif

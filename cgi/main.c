@@ -1,0 +1,193 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * replicache.fcgi: options, start order, and the only exit.
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "batch.h"
+#include "error.h"
+#include "fastcgi.h"
+#include "listener.h"
+#include "log.h"
+#include "oneshot.h"
+#include "pool.h"
+#include "registry.h"
+#include "server.h"
+#include "settings.h"
+
+static void
+print_help(FILE *out)
+{
+	fputs(
+	    "Usage: replicache.fcgi [--listen PATH]\n"
+	    "       replicache.fcgi --check-config | --dump-config\n"
+	    "       replicache.fcgi --help | --version\n"
+	    "\n"
+	    "A Replicache server: push and pull over FastCGI, beside "
+	    "Postgres.\n"
+	    "Listens on standard input when that is a socket, as spawn-fcgi "
+	    "and systemd\n"
+	    "start it; runs as a CGI program when the web server does.\n"
+	    "\n"
+	    "  --listen PATH   listen on a Unix socket at PATH, mode 0660\n"
+	    "  --check-config  check the settings, and exit 0 if they are "
+	    "good\n"
+	    "  --dump-config   print the settings in force\n"
+	    "  --help          print this\n"
+	    "  --version       print the version\n"
+	    "\n"
+	    "Settings, from the environment (default in parentheses):\n",
+	    out);
+	settings_help(out);
+	fputs("\nlibpq's own PG* variables are honoured, except as a CGI "
+	      "program.\n",
+	    out);
+}
+
+struct options {
+	const char *listen;
+	int (*action)(const struct settings *); /* instead of serving */
+};
+
+static int
+check_config(const struct settings *settings)
+{
+	(void)settings;
+	puts("the settings are good");
+	return EXIT_SUCCESS;
+}
+
+static int
+dump_config(const struct settings *settings)
+{
+	settings_dump(settings, stdout);
+	return EXIT_SUCCESS;
+}
+
+/* Returns the exit status if the program is to end here, else -1. */
+static int
+read_options(int argc, char **argv, struct options *options)
+{
+	enum { LISTEN, CHECK, DUMP, HELP, VERSION_ };
+	static const struct option known[] = {
+	    {"listen", required_argument, NULL, LISTEN},
+	    {"check-config", no_argument, NULL, CHECK},
+	    {"dump-config", no_argument, NULL, DUMP},
+	    {"help", no_argument, NULL, HELP},
+	    {"version", no_argument, NULL, VERSION_}, {NULL, 0, NULL, 0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		switch (option) {
+		case LISTEN:
+			options->listen = optarg;
+			break;
+		case CHECK:
+			options->action = check_config;
+			break;
+		case DUMP:
+			options->action = dump_config;
+			break;
+		case HELP:
+			print_help(stdout);
+			return EXIT_SUCCESS;
+		case VERSION_:
+			puts(PACKAGE_STRING);
+			return EXIT_SUCCESS;
+		default:
+			fputs("Try --help.\n", stderr);
+			return EXIT_FAILURE;
+		}
+	}
+	if (optind < argc) {
+		fputs("replicache.fcgi: takes no arguments. Try --help.\n",
+		    stderr);
+		return EXIT_FAILURE;
+	}
+	return -1;
+}
+
+/* The socket to listen on: the one named, or standard input. */
+static int
+find_listener(const struct options *options, struct error *error)
+{
+	if (options->listen != NULL)
+		return listener_bind(options->listen, error);
+	if (listener_is_socket(STDIN_FILENO))
+		return STDIN_FILENO;
+	return error_set(error, ERROR_CONFIG,
+	    "nothing to listen on: start it by spawn-fcgi, systemd or a web "
+	    "server, or with --listen PATH");
+}
+
+/* Makes what requests share, serves, and takes it down again. */
+static int
+serve(const struct settings *settings, const struct options *options,
+    bool oneshot, struct error *error)
+{
+	struct app app = {.settings = settings};
+	int fd, rc = -1;
+
+	app.pool = pool_new(settings);
+	app.registry = app.pool == NULL ? NULL : registry_new(app.pool);
+	app.batch = app.registry == NULL
+	    ? NULL
+	    : batch_new(
+		  settings, app.pool, app.registry, server_relieve, &app);
+	if (app.batch == NULL) {
+		error_set(error, ERROR_CONFIG, "out of memory");
+	} else if (oneshot) {
+		oneshot_run(&app);
+		rc = 0;
+	} else if ((fd = find_listener(options, error)) >= 0) {
+		rc = fastcgi_init() < 0
+		    ? error_set(error, ERROR_CONFIG, "libfcgi does not start")
+		    : server_run(&app, fd, error);
+	}
+	batch_free(app.batch);
+	registry_free(app.registry);
+	pool_free(app.pool);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = {0};
+	struct settings settings;
+	struct error error = {0};
+	bool oneshot = oneshot_wanted() && !listener_is_socket(STDIN_FILENO);
+	int status = -1;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* As a CGI program its arguments are the client's query string. */
+	if (oneshot)
+		oneshot_clean_environment();
+	else
+		status = read_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	if (settings_init(&settings, &error) < 0) {
+		status = EXIT_FAILURE;
+	} else {
+		log_set_level((enum log_level)settings.log_level);
+		if (options.action != NULL)
+			status = options.action(&settings);
+		else
+			status = serve(&settings, &options, oneshot, &error) < 0
+			    ? EXIT_FAILURE
+			    : EXIT_SUCCESS;
+	}
+	if (status != EXIT_SUCCESS)
+		log_error("%s", error.message);
+	settings_fini(&settings);
+	return status;
+}

@@ -1,0 +1,36 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Patch: rows of registered tables as operations on the client's view
+ * (protocol section 5.4).
+ */
+#ifndef REPLICACHE_PATCH_H
+#define REPLICACHE_PATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer;
+struct db_result;
+
+/* Writes the operations of one patch into a buffer, commas between them. */
+struct patch {
+	struct buffer *out;
+	bool any; /* an operation was written */
+};
+
+void patch_init(struct patch *patch, struct buffer *out);
+
+/* Forget the whole view: what it held before this patch. */
+void patch_clear(struct patch *patch);
+
+/* The key is gone. */
+void patch_del(struct patch *patch, const char *key, size_t length);
+
+/*
+ * What a row of a pull statement says: its first column is the key, its second
+ * whether the row is gone, the others are the members of the value.
+ */
+void patch_row(struct patch *patch, const struct db_result *rows, int row);
+
+#endif

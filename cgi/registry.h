@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What is registered in the database: tables, mutators, schema versions.
+ *
+ * The program keeps one copy, shared by all threads, and replaces it when the
+ * database's revision, which every look reads, is another: registering
+ * something takes effect with the next request.
+ */
+#ifndef REPLICACHE_REGISTRY_H
+#define REPLICACHE_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "map.h"
+#include "statements.h"
+
+struct db;
+struct error;
+struct pool;
+struct registry;
+
+struct registered_table {
+	const char *prefix;
+	struct statement pull_all;   /* no parameter */
+	struct statement pull_since; /* $1 version */
+	bool per_user;		     /* its rows depend on who asks */
+};
+
+/* One revision of what is registered. Constant once made. */
+struct registration {
+	int64_t revision;
+	struct registered_table *tables;
+	size_t table_count;
+	struct map mutators;	  /* name -> index into calls */
+	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args */
+	struct map schema_versions; /* empty: all are accepted */
+	/* private */
+	struct arena arena;
+	unsigned users;
+};
+
+/* POOL is told to renew its connections when statements change. */
+struct registry *registry_new(struct pool *pool);
+
+void registry_free(struct registry *registry);
+
+/*
+ * Gives the registration of REVISION, reading it through DB (one round trip)
+ * if the one at hand is another. What is read may be newer than REVISION.
+ * The caller gives it back. NULL on failure.
+ */
+const struct registration *registry_get(struct registry *registry,
+    struct db *db, int64_t revision, struct error *error);
+
+/* Gives back; NULL is legal. */
+void registry_put(
+    struct registry *registry, const struct registration *registration);
+
+/* The statement that calls mutator NAME, or NULL if there is no such. */
+const struct statement *registration_call(
+    const struct registration *registration, const char *name);
+
+/* ERROR_VERSION_NOT_SUPPORTED_SCHEMA unless clients of VERSION are welcome. */
+int registration_check_schema(const struct registration *registration,
+    const char *version, struct error *error);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of routes.
+ */
+#include "config.h"
+
+#include "route.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "app.h"
+#include "error.h"
+#include "health.h"
+#include "log.h"
+#include "pull.h"
+#include "push.h"
+
+struct route {
+	const char *path;
+	unsigned methods; /* enum request_method, or-ed */
+	const char *allow;
+	enum exchange_state (*handle)(struct exchange *exchange);
+};
+
+static const struct route routes[] = {
+    {"/push", METHOD_POST, "Allow: POST, OPTIONS\r\n", push_handle},
+    {"/pull", METHOD_POST, "Allow: POST, OPTIONS\r\n", pull_handle},
+    {"/health", METHOD_GET | METHOD_HEAD, "Allow: GET, HEAD, OPTIONS\r\n",
+	health_handle},
+};
+
+static const struct route *
+find(const char *path)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(path, routes[i].path) == 0)
+			return &routes[i];
+	return NULL;
+}
+
+void
+route_refuse(struct exchange *exchange, const struct error *error)
+{
+	const char *path = exchange->request.path;
+
+	response_error(&exchange->response, &exchange->request, error);
+	if (exchange->response.status >= 500)
+		log_warning("%s %d %s: %s%s%s (request %s)", path,
+		    exchange->response.status, error_name(error->code),
+		    error->sqlstate, error->sqlstate[0] == '\0' ? "" : " ",
+		    error->message, exchange->request.id);
+	else
+		log_debug("%s %d %s: %s", path, exchange->response.status,
+		    error_name(error->code), error->message);
+}
+
+static enum exchange_state
+refuse(struct exchange *exchange, enum error_code code)
+{
+	struct error error;
+
+	error_set(&error, code, "%s", exchange->request.path);
+	route_refuse(exchange, &error);
+	return EXCHANGE_ANSWERED;
+}
+
+enum exchange_state
+route_dispatch(struct exchange *exchange)
+{
+	struct request *request = &exchange->request;
+	const struct route *route = find(request->path);
+	struct error error;
+
+	exchange->response.head_only = request->method == METHOD_HEAD;
+	if (route == NULL)
+		return refuse(exchange, ERROR_NOT_FOUND);
+	exchange->response.header = route->allow;
+	if (request->method == METHOD_OPTIONS) {
+		response_empty(&exchange->response, 204, route->allow);
+		return EXCHANGE_ANSWERED;
+	}
+	if ((request->method & route->methods) == 0)
+		return refuse(exchange, ERROR_METHOD_NOT_ALLOWED);
+	exchange->response.header = "";
+	if (request->method == METHOD_POST &&
+	    request_read_body(request, exchange->transport,
+		exchange->app->settings, &exchange->arena, &error) < 0) {
+		route_refuse(exchange, &error);
+		return EXCHANGE_ANSWERED;
+	}
+	return route->handle(exchange);
+}

@@ -1,0 +1,244 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Worker threads, and the main thread that watches the clock and the signals.
+ */
+#include "config.h"
+
+#include "server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app.h"
+#include "clock.h"
+#include "error.h"
+#include "exchange.h"
+#include "fastcgi.h"
+#include "listener.h"
+#include "log.h"
+#include "pool.h"
+#include "settings.h"
+
+/* How often deadlines are looked after, and the end of draining. */
+#define TICK_MS 250
+#define DRAIN_TICK_MS 10
+
+/* Of drain_timeout, what is left to queries after they are cancelled. */
+#define CANCEL_GRACE_MS 500
+
+/* A worker's stack: no recursion and no large arrays. */
+#define WORKER_STACK ((size_t)256 * 1024)
+
+struct server {
+	struct app *app;
+	struct listener *listener;
+	pthread_mutex_t lock;
+	struct exchange *first, *last; /* answers that wait to be sent */
+	pthread_t *threads;
+	long thread_count;
+};
+
+/* The answer of EXCHANGE is known: it waits for the next thread that has time,
+ * perhaps the caller's own when it is done leading. */
+static void
+resume(struct app *app, struct exchange *exchange)
+{
+	struct server *server = app->server;
+
+	exchange->next = NULL;
+	pthread_mutex_lock(&server->lock);
+	if (server->last == NULL)
+		server->first = exchange;
+	else
+		server->last->next = exchange;
+	server->last = exchange;
+	pthread_mutex_unlock(&server->lock);
+}
+
+static struct exchange *
+take_resumed(struct server *server)
+{
+	struct exchange *exchange;
+
+	pthread_mutex_lock(&server->lock);
+	exchange = server->first;
+	if (exchange != NULL) {
+		server->first = exchange->next;
+		if (server->first == NULL)
+			server->last = NULL;
+	}
+	pthread_mutex_unlock(&server->lock);
+	return exchange;
+}
+
+void
+server_relieve(void *context)
+{
+	struct app *app = context;
+	struct server *server = app->server;
+
+	if (server != NULL)
+		listener_wake(server->listener);
+}
+
+static void
+serve(struct server *server, int fd)
+{
+	struct transport *transport =
+	    fastcgi_open(fd, listener_closed, server->listener);
+
+	if (transport != NULL)
+		exchange_run(server->app, transport);
+}
+
+static void *
+work(void *argument)
+{
+	struct server *server = argument;
+	unsigned char *scratch = malloc(listener_scratch_size);
+	int fd;
+
+	if (scratch == NULL) {
+		log_error("a worker has no memory");
+		return NULL;
+	}
+	for (;;) {
+		struct exchange *exchange;
+		enum listener_event event;
+
+		while ((exchange = take_resumed(server)) != NULL)
+			exchange_finish(exchange);
+		event = listener_wait(server->listener, scratch, &fd);
+		if (event == LISTENER_STOPPED)
+			break;
+		if (event == LISTENER_REQUEST)
+			serve(server, fd);
+	}
+	free(scratch);
+	return NULL;
+}
+
+/* All signals come to the main thread, which asks for them. */
+static void
+block_signals(sigset_t *wanted)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	sigemptyset(wanted);
+	sigaddset(wanted, SIGTERM);
+	sigaddset(wanted, SIGINT);
+	sigaddset(wanted, SIGUSR1);
+}
+
+static int
+start_threads(struct server *server, struct error *error)
+{
+	long wanted = server->app->settings->workers;
+	pthread_attr_t attributes;
+	int rc = 0;
+
+	server->threads = calloc((size_t)wanted, sizeof(*server->threads));
+	if (server->threads == NULL)
+		return error_set(error, ERROR_CONFIG, "out of memory");
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, WORKER_STACK);
+	while (rc == 0 && server->thread_count < wanted) {
+		rc = pthread_create(&server->threads[server->thread_count],
+		    &attributes, work, server);
+		if (rc == 0)
+			server->thread_count++;
+	}
+	pthread_attr_destroy(&attributes);
+	if (rc != 0)
+		return error_set(error, ERROR_CONFIG,
+		    "a worker thread can't be started: %s", strerror(rc));
+	return 0;
+}
+
+static void
+stop_threads(struct server *server)
+{
+	listener_stop(server->listener);
+	for (long i = 0; i < server->thread_count; i++)
+		pthread_join(server->threads[i], NULL);
+}
+
+/* Waits for the signal to end, looking after deadlines meanwhile. */
+static int
+watch(struct server *server, const sigset_t *wanted)
+{
+	static const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
+
+	for (;;) {
+		int signal = sigtimedwait(wanted, NULL, &tick);
+
+		if (signal > 0)
+			return signal;
+		listener_tick(server->listener);
+		pool_tidy(server->app->pool);
+	}
+}
+
+/* Lets what is under way end. False if it does not in time. */
+static bool
+drain(struct server *server)
+{
+	static const struct timespec tick = {
+	    .tv_nsec = DRAIN_TICK_MS * 1000000L};
+	int64_t end = clock_ms() + server->app->settings->drain_timeout;
+	bool cancelled = false;
+
+	listener_drain(server->listener);
+	while (listener_open_count(server->listener) > 0) {
+		int64_t now = clock_ms();
+
+		if (now > end)
+			return false;
+		if (!cancelled && now > end - CANCEL_GRACE_MS) {
+			cancelled = true;
+			pool_cancel(server->app->pool);
+		}
+		nanosleep(&tick, NULL);
+		listener_tick(server->listener);
+	}
+	return true;
+}
+
+int
+server_run(struct app *app, int fd, struct error *error)
+{
+	struct server server = {.app = app};
+	sigset_t wanted;
+	int rc;
+
+	block_signals(&wanted);
+	server.listener = listener_new(fd, app->settings, error);
+	if (server.listener == NULL)
+		return -1;
+	pthread_mutex_init(&server.lock, NULL);
+	app->resume = resume;
+	app->server = &server;
+	rc = start_threads(&server, error);
+	if (rc == 0) {
+		log_info("serving with %ld workers", server.thread_count);
+		log_info("signal %d: finishing", watch(&server, &wanted));
+		if (!drain(&server)) {
+			/* Threads are stuck in requests: end with them. What
+			 * was not committed is sent again. */
+			log_warning("requests were cut at the end");
+			_Exit(0);
+		}
+	}
+	stop_threads(&server);
+	free(server.threads);
+	pthread_mutex_destroy(&server.lock);
+	listener_free(server.listener);
+	return rc;
+}
