@@ -28,6 +28,7 @@ sub run
 	my $way = Rig::Way->new($way_name);
 	plan skip_all => "no $way_name here" unless $way->is_possible;
 	my $cluster = Rig::Cluster->start;
+	my $session = $cluster->session('postgres');
 	$way->prepare;
 	my $only = $ENV{CASE} // '';
 	my $run = 0;
@@ -35,7 +36,7 @@ sub run
 		my @file = sort glob srcdir() . "/t/cases/$folder/*";
 		for my $file (grep { /$only/ } @file) {
 			my ($name) = $file =~ m{([^/]+/[^/]+)$};
-			subtest $name => sub { run_case($way, $cluster, $file) };
+			subtest $name => sub { run_case($way, $cluster, $session, $file) };
 			$run++;
 		}
 	}
@@ -66,7 +67,7 @@ sub parse
 
 sub run_case
 {
-	my ($way, $cluster, $file) = @_;
+	my ($way, $cluster, $session, $file) = @_;
 	my @section = parse(slurp($file), $file);
 	my %first = map { $_->{name} => $_ } reverse @section;
 	if (my $ways = $first{ways}) {
@@ -79,8 +80,9 @@ sub run_case
 	my $database = $cluster->database('cases');
 	my $self = bless {
 		way => $way, value => {}, database => $database,
-		session => $cluster->session($database), cluster => $cluster,
+		session => $session, cluster => $cluster,
 	}, __PACKAGE__;
+	$session->reconnect($cluster->conninfo($database));
 	my %environment = map { /^(\w+)=(.*)/ ? ($1, $2) : () }
 	    split /\n/, $first{env} ? $first{env}{text} : '';
 	$way->begin(REPLICACHE_DATABASE => $cluster->conninfo($database),
@@ -88,7 +90,8 @@ sub run_case
 	$self->{session}->query('listen replicache');
 	eval { $self->steps(@section); 1 } or fail("the case ran to its end: $@");
 	$way->end;
-	$self->{$_}->close for grep { $self->{$_} } qw(session holder);
+	$self->{holder}->close if $self->{holder};
+	$session->reconnect($cluster->conninfo('postgres'));
 	$cluster->drop($database);
 	done_testing;
 }

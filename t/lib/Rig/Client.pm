@@ -12,6 +12,7 @@ package Rig::Client;
 use strict;
 use warnings;
 
+use Rig::Json;
 use Rig::Place qw(wait_until);
 
 my $count = 0;

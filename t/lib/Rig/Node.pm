@@ -59,14 +59,15 @@ sub ask
 	print { $self->{to} } $json->encode(\%question), "\n";
 	my $end = time + 60;
 	my $select = IO::Select->new($self->{from});
-	until ($self->{buffer} =~ s/\A(.*)\n//) {
+	my $length;
+	while (($length = index $self->{buffer}, "\n") < 0) {
 		my $left = $end - time;
 		die "$self->{script} gave no answer to $question{do} in time\n"
 		    if $left <= 0 || !$select->can_read($left);
 		sysread $self->{from}, $self->{buffer}, 65536,
 		    length $self->{buffer} or die "$self->{script} ended\n";
 	}
-	my $answer = $json->decode($1);
+	my $answer = $json->decode(substr $self->{buffer}, 0, $length + 1, '');
 	die "$question{do}: $answer->{error}\n" if defined $answer->{error};
 	return $answer->{result};
 }

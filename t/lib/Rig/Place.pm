@@ -31,6 +31,9 @@ my $guard_pid;
 my $guard_pipe;
 my $owner_pid;
 
+# Another program than the one that was built, for a test of the tests.
+my $program = $ENV{PROGRAM};
+
 delete @ENV{grep { /^(PG|REPLICACHE_|HTTP_|LC_|FCGI_)/ } keys %ENV};
 delete @ENV{qw(LANG GATEWAY_INTERFACE CONTENT_LENGTH REQUEST_METHOD PATH_INFO)};
 $ENV{LC_ALL} = 'C';
@@ -54,7 +57,7 @@ sub builddir
 # The program under test.
 sub program
 {
-	return $ENV{REPLICACHE_PROGRAM} // builddir() . '/cgi/replicache.fcgi';
+	return $program // builddir() . '/cgi/replicache.fcgi';
 }
 
 # The test's private folder, made on first use. Short, for socket paths.
@@ -173,7 +176,7 @@ sub start_process
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
 		eval { become($command, %option) };
-		print STDERR "cannot start $command->[0]: $@ $!\n";
+		print STDERR "cannot start $command->[0]: $@";
 		POSIX::_exit(127);
 	}
 	print $guard_pipe "start $pid " . ($option{signal} // 'KILL') . "\n";
@@ -206,7 +209,7 @@ sub become
 	}
 	chdir($option{folder} // '/');
 	no warnings 'exec';
-	exec { $command->[0] } @$command or die;
+	exec { $command->[0] } @$command or die "$!\n";
 }
 
 # Signal a process and wait for its end. Returns its wait status, undef when

@@ -5,8 +5,8 @@
 # page at / when it is built.
 #
 #	plan skip_all => $_ for Rig::Site::missing();
-#	my $site = Rig::Site->start(REPLICACHE_DATABASE => $conninfo);
-#	... $site->url . '/replicache' ...
+#	my $site = Rig::Site->start_chat;
+#	... $site->url . '/replicache' ... $site->session->query(...)
 #	$site->stop_program('KILL'); $site->start_program;
 
 package Rig::Site;
@@ -18,6 +18,8 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM);
 
+use Rig::Cluster;
+use Rig::Json;
 use Rig::Node;
 use Rig::Place qw(srcdir workdir start_process stop_process wait_until
     find_tool slurp spew);
@@ -42,6 +44,76 @@ sub start
 	$self->start_program;
 	$self->start_nginx;
 	return $self;
+}
+
+# Start a Postgres with the chat's database, and all on it.
+sub start_chat
+{
+	my ($class, %environment) = @_;
+	my $cluster = Rig::Cluster->start;
+	my $database = $cluster->database('chat');
+	$cluster->run_file($database, srcdir() . '/t/client/mutators.sql');
+	my $self = $class->start(
+		REPLICACHE_DATABASE => $cluster->conninfo($database), %environment);
+	$self->{cluster} = $cluster;
+	$self->{database} = $database;
+	return $self;
+}
+
+sub cluster { return $_[0]{cluster} }
+
+sub database { return $_[0]{database} }
+
+# A session of the chat's owner.
+sub session
+{
+	my ($self) = @_;
+	return $self->{session} //= $self->{cluster}->session($self->{database});
+}
+
+# The session does not outlive the server.
+sub stop_postgres
+{
+	my ($self, $signal) = @_;
+	$self->end_session;
+	return $self->{cluster}->stop($signal);
+}
+
+sub start_postgres { return $_[0]{cluster}->launch }
+
+sub end_session
+{
+	my ($self) = @_;
+	(delete $self->{session})->close if $self->{session};
+}
+
+# Drop the database and make it again, empty, as its owner would. What was
+# installed in another second has another epoch.
+sub recreate_database
+{
+	my ($self) = @_;
+	my $name = $self->{database};
+	my $second = 'select floor(extract(epoch from clock_timestamp()))::bigint';
+	my $before = $self->session->value($second);
+	$self->end_session;
+	my $admin = $self->{cluster}->admin;
+	wait_until(sub { $admin->value($second) > $before }, 'the next second');
+	my $empty = $self->{cluster}->template('empty');
+	$self->{cluster}->drop($name);
+	$admin->query("create database $name template $empty owner app");
+	$self->{cluster}->run_file($name, srcdir() . "/$_")
+	    for qw(schema/replicache.sql schema/chat.sql t/client/mutators.sql);
+}
+
+# What every client should see: {key => message}.
+sub expected_view
+{
+	my ($self) = @_;
+	my $rows = $self->session->query(<<'SQL');
+select id, json_build_object('from', sender, 'content', content, 'order', ord)
+from message where not deleted
+SQL
+	return { map { ("message/$_->[0]" => Rig::Json::decode($_->[1])) } @$rows };
 }
 
 sub url { return "http://127.0.0.1:$_[0]{port}" }

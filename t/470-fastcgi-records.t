@@ -1,0 +1,317 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# FastCGI as no web server speaks it: cut, slow, silent, forged, endless. The
+# peer is closed or refused; the program lives, its database is the same, and
+# others are served meanwhile.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(time);
+
+use Rig::Cluster;
+use Rig::Fastcgi;
+use Rig::Place qw(wait_until);
+use Rig::Program;
+use Rig::Sync qw(push_body push_params pull_params);
+
+my $cluster = Rig::Cluster->start;
+my $database = $cluster->database('cases');
+my $session = $cluster->session($database);
+my $program = Rig::Program->start(
+	REPLICACHE_DATABASE => $cluster->conninfo($database),
+	REPLICACHE_WORKERS => 2, REPLICACHE_HEADER_TIMEOUT => 400,
+	REPLICACHE_REQUEST_TIMEOUT => 1500, REPLICACHE_WRITE_TIMEOUT => 500,
+	REPLICACHE_MAX_BODY => 1_000_000);
+
+my $next = 0;
+
+# A push nobody has sent yet, of one mutation.
+sub fresh_push
+{
+	my $id = 'c' . ++$next;
+	return push_params('g', [ $id, 1, 'note', qq("$id") ]);
+}
+
+# The program serves a good request.
+sub serves
+{
+	my ($name) = @_;
+	my $answer = eval { $program->request(fresh_push(), seconds => 10) };
+	is($answer && $answer->{status}, 200, "$name: others are served") or diag($@);
+}
+
+sub applied
+{
+	my ($note) = @_;
+	return $session->value("select count(*) from journal where note = '$note'");
+}
+
+sub descriptors { my @fd = glob "/proc/$program->{pid}/fd/*"; return scalar @fd }
+
+sub sent
+{
+	my ($bytes) = @_;
+	my $peer = $program->connect;
+	$peer->send_raw($bytes);
+	return $peer;
+}
+
+serves('at first');
+my $quiet = descriptors();
+
+subtest 'records of any size' => sub {
+	for my $option ({ size => 1 }, { size => 7, padding => 3 },
+		{ size => 65535, padding => 255 }, { request => 513 }) {
+		my ($params, $body) = fresh_push();
+		my $answer = $program->request($params, $body, %$option);
+		is($answer->{status}, 200, join ' ', %$option);
+		is_deeply($answer->{end}, [ 0, 0 ], 'ended');
+	}
+};
+
+subtest 'bytes that come one by one' => sub {
+	my ($params, $body) = fresh_push();
+	my $peer = $program->connect;
+	$peer->send_raw($_) for split //, Rig::Fastcgi::request_bytes($params, $body);
+	is($peer->answer(10)->{status}, 200, 'served');
+};
+
+subtest 'a kept connection is closed all the same' => sub {
+	my $peer = $program->connect;
+	is($peer->request(fresh_push(), keep => 1)->{status}, 200, 'served');
+	ok($peer->is_closed(5), 'closed');
+};
+
+# The body of a refused request holds a request of its own.
+subtest 'a request in a refused body' => sub {
+	my $inner = Rig::Fastcgi::request_bytes(
+		push_params('smuggled', [ 's', 1, 'note', '"smuggled"' ]));
+	for my $filler (0 .. 15) {
+		my $body = ' ' x $filler . $inner x 20;
+		my $params = Rig::Program::params('POST', '/push', body => $body);
+		$params->{CONTENT_LENGTH} = 2_000_000;
+		my $peer = $program->connect;
+		$peer->send_raw(Rig::Fastcgi::begin(keep => 1)
+		    . Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS, Rig::Fastcgi::pairs($params))
+		    . $body);
+		my $answer = eval { $peer->answer(5) };
+		$peer->is_closed(5) or fail("closed, filler $filler");
+	}
+	is(applied('smuggled'), 0, 'is not taken for one');
+};
+
+subtest 'what is no FastCGI' => sub {
+	my $params = Rig::Program::params('POST', '/push', body => '{}');
+	my %bytes = (
+		'HTTP' => "POST /replicache/push HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+		'zeros' => "\0" x 4096,
+		'ones' => "\xff" x 4096,
+		'version 2' => Rig::Fastcgi::request_bytes($params, '{}', version => 2),
+		'version 0' => Rig::Fastcgi::request_bytes($params, '{}', version => 0),
+		'request 0' => Rig::Fastcgi::request_bytes($params, '{}', request => 0),
+		'parameters first' => Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS,
+			Rig::Fastcgi::pairs($params)),
+		'a body first' => Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_STDIN, '{}'),
+		'an abort first' => Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, ''),
+		'a short begin' => Rig::Fastcgi::record(Rig::Fastcgi::TYPE_BEGIN, "\0\1")
+			. 'x' x 100,
+		'authorizer' => Rig::Fastcgi::request_bytes($params, '{}', role => 2),
+		'filter' => Rig::Fastcgi::request_bytes($params, '{}', role => 3),
+		'role 9' => Rig::Fastcgi::request_bytes($params, '{}', role => 9),
+		'another begin' => Rig::Fastcgi::begin() . Rig::Fastcgi::begin(request => 2)
+			. Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS, Rig::Fastcgi::pairs($params)),
+		'another id' => Rig::Fastcgi::begin() . Rig::Fastcgi::stream(
+			Rig::Fastcgi::TYPE_PARAMS, Rig::Fastcgi::pairs($params), request => 2),
+		'a type unknown' => Rig::Fastcgi::record(77, 'x' x 50),
+		'a type unknown, of none' => Rig::Fastcgi::record(77, 'x', request => 0),
+		'values asked' => Rig::Fastcgi::record(Rig::Fastcgi::TYPE_GET_VALUES,
+			Rig::Fastcgi::pairs({ FCGI_MPXS_CONNS => '' }), request => 0),
+		'values asked often' => Rig::Fastcgi::record(Rig::Fastcgi::TYPE_GET_VALUES,
+			Rig::Fastcgi::pairs([ map { [ 'FCGI_MPXS_CONNS', '' ] } 1 .. 500 ]),
+			request => 0),
+	);
+	for my $name (sort keys %bytes) {
+		my $peer = sent($bytes{$name});
+		ok($peer->is_closed(5), "$name: closed");
+	}
+	ok($program->is_alive, 'the program lives');
+	serves('after all that');
+};
+
+subtest 'parameters that lie about their length' => sub {
+	my $lie = sub {
+		my ($name, $value, $rest) = @_;
+		return pack('NN', $name | 0x80000000, $value | 0x80000000) . ($rest // 'x');
+	};
+	my %params = (
+		'2^31-1' => $lie->(0x7fffffff, 1),
+		'2^31-2 and 1' => $lie->(0x7ffffffe, 1),
+		'2^30 and 2^30' => $lie->(1 << 30, 1 << 30),
+		'both 2^31-1' => $lie->(0x7fffffff, 0x7fffffff),
+		'one more than there is' => $lie->(3, 3, 'abcde'),
+		'cut inside a length' => "\x80\0",
+		'a name alone' => "\4",
+	);
+	for my $name (sort keys %params) {
+		my $peer = sent(Rig::Fastcgi::begin()
+		    . Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS, $params{$name})
+		    . Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_STDIN, '{}'));
+		ok($peer->is_closed(5), "$name: closed");
+	}
+	ok($program->is_alive, 'the program lives');
+};
+
+subtest 'parameters that imitate others' => sub {
+	my ($params, $body) = push_params('forged', [ 'f', 1, 'note', '"forged"' ]);
+	my @pair = map { [ $_, $params->{$_} ] } grep { $_ ne 'REQUEST_METHOD' } sort keys %$params;
+	for my $fake ([ 'REQUEST_METHOD=POST', '' ], [ '', 'POST' ], [ "REQUEST_METHOD\0X", 'POST' ]) {
+		my $peer = sent(Rig::Fastcgi::request_bytes([ @pair, $fake ], $body));
+		my $answer = $peer->answer(5);
+		isnt($answer->{status}, 200, 'not served');
+	}
+	is(applied('forged'), 0, 'not taken for them');
+
+	my ($twice, $again) = fresh_push();
+	my @pairs = map { [ $_, $twice->{$_} ] } sort keys %$twice;
+	my $answer = sent(Rig::Fastcgi::request_bytes(
+		[ @pairs, [ 'PATH_INFO', '/pull' ], [ 'CONTENT_LENGTH', '1' ] ], $again))->answer(5);
+	ok($program->is_alive, 'given twice: the program lives');
+};
+
+subtest 'parameters without measure' => sub {
+	my (undef, $before) = $program->memory;
+	my $params = Rig::Program::params('GET', '/health');
+	my %many = (
+		'100,000 of them' => { %$params, map { ("HTTP_X_$_" => $_) } 1 .. 100_000 },
+		'a megabyte' => { %$params, HTTP_X => 'x' x 1_000_000 },
+		'300 of them' => { %$params, map { ("HTTP_X_$_" => $_) } 1 .. 300 },
+		'names alone' => [ map { [ '', '' ] } 1 .. 30_000 ],
+	);
+	for my $name (sort keys %many) {
+		my $peer = sent(Rig::Fastcgi::request_bytes($many{$name}, ''));
+		my $answer = eval { $peer->answer(5) };
+		ok($answer && ($answer->{status} == 431 || !$answer->{end}),
+			"$name: refused or closed");
+	}
+	my $large = $program->request({ %$params, HTTP_X => 'x' x 30_000 }, '');
+	is($large->{status}, 200, 'as much as nginx lets through is served');
+	my (undef, $after) = $program->memory;
+	cmp_ok($after - $before, '<', 8 << 20, 'memory is bounded');
+	ok($program->is_alive, 'the program lives');
+};
+
+subtest 'a request that is cut' => sub {
+	my ($params, $body) = push_params('g', [ 'cut', 1, 'note', '"cut"' ]);
+	my $bytes = Rig::Fastcgi::request_bytes($params, $body);
+	my $body_at = length($bytes) - length($body) - 16;
+	my @at = (1, 7, 8, 15, 16, 20, 24, 100, $body_at - 1, $body_at, $body_at + 8,
+		$body_at + 20, length($bytes) - 9, length($bytes) - 8, length($bytes) - 1);
+	for my $at (@at) {
+		my $peer = sent(substr $bytes, 0, $at);
+		$peer->close_write;
+		my $answer = eval { $peer->answer(5) };
+		isnt($answer->{status}, 200, "at byte $at of " . length $bytes);
+	}
+	for my $at (@at) {
+		sent(substr $bytes, 0, $at)->close;
+	}
+	serves('after cut ones');
+	is(applied('cut'), 0, 'nothing of it is applied');
+};
+
+subtest 'an abort in the middle' => sub {
+	my ($params) = fresh_push();
+	my $peer = sent(Rig::Fastcgi::begin()
+	    . Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS, Rig::Fastcgi::pairs($params))
+	    . Rig::Fastcgi::record(Rig::Fastcgi::TYPE_STDIN, '{"pushVersion":1')
+	    . Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, ''));
+	my $answer = eval { $peer->answer(5) };
+	ok($answer && $answer->{status} != 200, 'refused or closed');
+};
+
+# More of them than there are threads.
+subtest 'peers that are silent' => sub {
+	my ($params, $body) = fresh_push();
+	my $bytes = Rig::Fastcgi::request_bytes($params, $body);
+	my @peer = map { sent(substr $bytes, 0, $_) }
+		(0) x 5, (1) x 5, (8) x 5, (30) x 5;
+	my $start = time;
+	serves('beside silent ones');
+	cmp_ok(time - $start, '<', 0.35, 'at once');
+	my $closed = grep { $_->is_closed(5) } @peer;
+	is($closed, scalar @peer, 'all are closed');
+};
+
+subtest 'bodies that stop' => sub {
+	my ($params, $body) = push_params('g', [ 'stop', 1, 'note', '"' . 'x' x 300_000 . '"' ]);
+	my $bytes = Rig::Fastcgi::request_bytes($params, $body);
+	my @peer = map { sent(substr $bytes, 0, $_) } (2000) x 5;
+	my $start = time;
+	serves('beside stopped ones');
+	cmp_ok(time - $start, '<', 0.35, 'at once');
+	for my $peer (@peer) {
+		my $answer = eval { $peer->answer(6) };
+		ok($answer && $answer->{status} != 200, 'refused or closed');
+	}
+	is($session->value(q(select count(*) from replicache_client where id = 'stop')), 0,
+		'nothing of it is applied');
+};
+
+# Slow, but never silent for long: the whole request has a time limit.
+subtest 'a body in drops' => sub {
+	my ($params, $body) = push_params('g', [ 'drop', 1, 'note', '"' . 'x' x 2000 . '"' ]);
+	my $bytes = Rig::Fastcgi::request_bytes($params, $body);
+	my $peer = sent(substr $bytes, 0, 1000);
+	my $at = 1000;
+	my ($start, $served) = (time, 0);
+	while (time - $start < 6) {
+		last unless $peer->send_raw(substr $bytes, $at++, 1);
+		my $select = IO::Select->new($peer->socket);
+		last if $select->can_read(0.05);
+		serves('beside a slow one') unless $served++;
+	}
+	cmp_ok(time - $start, '<', 4, 'ended by the time limit');
+	is($session->value(q(select count(*) from replicache_client where id = 'drop')), 0,
+		'nothing of it is applied');
+};
+
+# Gone before the answer: what was asked is done, and once.
+subtest 'a peer that does not wait' => sub {
+	for my $round (1 .. 5) {
+		sent(Rig::Fastcgi::request_bytes(push_params('g', [ 'gone', $round, 'note', '"gone"' ])))->close;
+		wait_until(sub { applied('gone') == $round }, "push $round", 10);
+	}
+	is($program->request(push_params('g', [ 'gone', 5, 'note', '"gone"' ]))->{status}, 200,
+		'sent again');
+	is(applied('gone'), 5, 'applied once each');
+};
+
+subtest 'readers that do not read' => sub {
+	$session->query(q(insert into item select i, to_jsonb(repeat('x', 10000))
+		from generate_series(1, 2000) i));
+	my @peer = map {
+		my $peer = sent(Rig::Fastcgi::request_bytes(pull_params('g')));
+		$peer;
+	} 1 .. 4;
+	wait_until(sub {
+		my $answer = eval { $program->request(fresh_push(), seconds => 10) };
+		$answer && $answer->{status} == 200;
+	}, 'others to be served', 10);
+	pass('others are served');
+	wait_until(sub { descriptors() <= $quiet + 2 }, 'the connections to be dropped', 10);
+	pass('they are dropped');
+};
+
+subtest 'at the end' => sub {
+	serves('at last');
+	wait_until(sub { descriptors() <= $quiet + 2 }, 'descriptors to be closed', 10);
+	ok($program->is_alive, 'the program lives');
+	is($program->stop, 0, 'it ends in order');
+};
+
+done_testing;

@@ -1,0 +1,174 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Database sessions that are killed: the one that holds the version lock, the
+# program's own in the middle of a mutator and of COMMIT, and all of them,
+# again and again. In the end everything is applied exactly once.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Cluster;
+use Rig::Fastcgi;
+use Rig::Json;
+use Rig::Place qw(wait_until workdir spew);
+use Rig::Program;
+use Rig::Sync qw(push_params pull_params parallel);
+
+my $cluster = Rig::Cluster->start;
+my $database = $cluster->database('cases');
+my $session = $cluster->session($database);
+my $program = Rig::Program->start(
+	REPLICACHE_DATABASE => $cluster->conninfo($database));
+
+sub kill_sessions
+{
+	my ($condition) = @_;
+	return $session->value(qq(select count(pg_terminate_backend(pid, 5000))
+		from pg_stat_activity where datname = current_database()
+		and pid <> pg_backend_pid() and $condition));
+}
+
+sub sleeps
+{
+	return $session->value(q(select count(*) from pg_stat_activity where wait_event = 'PgSleep'));
+}
+
+sub start_push
+{
+	my $peer = $program->connect;
+	$peer->send_raw(Rig::Fastcgi::request_bytes(push_params(@_)));
+	return $peer;
+}
+
+sub note_count { return $session->value("select count(*) from journal where note = '$_[0]'") }
+
+subtest 'the lock holder, psql' => sub {
+	my $holder = $cluster->session($database);
+	$holder->query(q(begin; insert into item (id, body) values ('half', '1')));
+	my $peer = start_push('h', [ 'h', 1, 'note', '"h"' ]);
+	wait_until(sub {
+		$session->value(q(select count(*) from pg_locks where locktype = 'advisory' and not granted))
+	}, 'the push to wait for the lock', 10);
+	kill_sessions('pid = ' . $holder->backend);
+	is($peer->answer(10)->{status}, 200, 'the push that waited goes on');
+	is($session->value(q(select count(*) from item where id = 'half')), 0, 'nothing of the other is there');
+	is(note_count('h'), 1, 'applied once');
+};
+
+# Answered 200 (tried again inside) or 503; sent again it is done, once.
+subtest 'our session, in a mutator' => sub {
+	for my $round (1 .. 3) {
+		my @push = ('m', [ "m$round", 1, 'note', qq("m$round") ],
+			[ "m$round", 2, 'sleep', '{"seconds":0.4}' ], [ "m$round", 3, 'note', qq("m$round") ]);
+		my $peer = start_push(@push);
+		wait_until(\&sleeps, 'the mutator to sleep', 10);
+		kill_sessions(q(wait_event = 'PgSleep'));
+		like($peer->answer(20)->{status}, qr/^(200|503)$/, "round $round: answered");
+		is($program->request(push_params(@push))->{status}, 200, 'sent again');
+		is(note_count("m$round"), 2, 'applied once');
+	}
+};
+
+# COMMIT runs deferred triggers: one of them waits.
+subtest 'our session, in COMMIT' => sub {
+	$session->query(q(
+		create table slow_commit (id int);
+		create function slow_commit() returns trigger language plpgsql as $$
+		begin perform pg_sleep(0.4); return null; end $$;
+		create constraint trigger slow_commit after insert on slow_commit
+			deferrable initially deferred for each row execute function slow_commit();
+		create function slow_mutator(args jsonb) returns void language sql as $$
+			select note(args #>> '{}'); insert into slow_commit values (1) $$;
+		do $$ begin perform replicache_register_mutator('slowCommit', 'slow_mutator'); end $$));
+	for my $round (1 .. 3) {
+		my @push = ('s', [ "s$round", 1, 'slowCommit', qq("s$round") ]);
+		my $peer = start_push(@push);
+		wait_until(\&sleeps, 'COMMIT to wait', 10);
+		kill_sessions(q(wait_event = 'PgSleep'));
+		like($peer->answer(20)->{status}, qr/^(200|503)$/, "round $round: answered");
+		is($program->request(push_params(@push))->{status}, 200, 'sent again');
+		is(note_count("s$round"), 1, 'applied once');
+	}
+};
+
+# A deferred constraint that fails at COMMIT is the mutator's own error: it
+# must not stop the client for ever.
+subtest 'COMMIT fails by a deferred constraint' => sub {
+	$session->query(q(
+		create table parent (id int primary key);
+		create table child (id int references parent deferrable initially deferred);
+		create function orphan(args jsonb) returns void language sql as $$
+			select note('orphan'); insert into child values (1) $$;
+		do $$ begin perform replicache_register_mutator('orphan', 'orphan'); end $$));
+	my $answer = $program->request(push_params('o', [ 'o', 1, 'note', '"o"' ],
+		[ 'o', 2, 'orphan', 'null' ], [ 'o', 3, 'note', '"o"' ]));
+	is($answer->{status}, 200, 'answered');
+	is(note_count('orphan'), 0, 'without effect');
+	is(note_count('o'), 2, 'the others are applied');
+	is($session->value(q(select code from replicache_failed_mutation where client_id = 'o')),
+		'mutator_error', 'it is in the ledger');
+};
+
+subtest 'our session, in a pull' => sub {
+	$session->query(q(insert into item (id, body)
+		select 'row' || i, to_jsonb(repeat('x', 1000)) from generate_series(1, 20000) i));
+	my $peer = $program->connect;
+	$peer->send_raw(Rig::Fastcgi::request_bytes(pull_params('g')));
+	$peer->next_record(10);
+	kill_sessions(q(application_name is distinct from 'psql'));
+	my $answer = eval { $peer->answer(20) };
+	ok(!eval { Rig::Json::decode('{' . $answer->{body}) }, 'a cut answer does not parse')
+		if !$answer->{end};
+	my $whole = $program->request(pull_params('g'));
+	is($whole->{status}, 200, 'pulled again');
+	is(ref eval { Rig::Json::decode($whole->{body}) }, 'HASH', 'is whole');
+};
+
+# Pushers that send until they hear 200, and somebody who kills all sessions
+# of the program every now and then.
+subtest 'again and again' => sub {
+	my $pushers = 6;
+	my @result = parallel($pushers + 1, sub {
+		my ($number) = @_;
+		if ($number == $pushers) {
+			my $killer = $cluster->session($database);
+			my $killed = 0;
+			while (grep { !-e workdir() . "/done$_" } 0 .. $pushers - 1) {
+				$killed += $killer->value(q(select count(pg_terminate_backend(pid))
+					from pg_stat_activity where datname = current_database()
+					and usename = 'app' and application_name <> 'psql'));
+				$killer->query('select pg_sleep(0.04)');
+			}
+			$killer->close;
+			return $killed;
+		}
+		my $refused = 0;
+		for my $id (1 .. 40) {
+			my @push = map { [ "k$number", $_, 'count', qq({"id":"k$number"}) ] } 1 .. $id;
+			wait_until(sub {
+				my $status = $program->request(push_params("k", @push), seconds => 30)->{status};
+				die "status $status\n" if $status != 200 && $status != 503;
+				$refused++ if $status != 200;
+				return $status == 200;
+			}, "push $id", 60);
+		}
+		spew(workdir() . "/done$number", '');
+		return $refused;
+	}, 150);
+	my $killed = pop @result;
+	note("killed $killed sessions, refused @result");
+	cmp_ok($killed, '>', 5, 'sessions were killed');
+	is_deeply($session->query(q(select body, count(*) from item where id ~ '^k[0-9]$' group by 1)),
+		[ [ 40, $pushers ] ], 'each mutation is applied once');
+	is($session->value(q(select count(*) from replicache_failed_mutation where client_id ~ '^k[0-9]$')), 0,
+		'nothing is held against the clients');
+};
+
+is($program->request(push_params('z', [ 'z', 1, 'note', '"z"' ]))->{status}, 200, 'the program is well');
+is($program->stop, 0, 'it ends in order');
+done_testing;
