@@ -208,6 +208,18 @@ scan_document(const char *bytes, size_t length, size_t max_tokens,
 	return 0;
 }
 
+/* The next quote or bracket, which there is. Between two strings, only a colon
+ * or comma is passed: not worth a look at 16 bytes. */
+static const char *
+find_structure(const char *at, const char *end)
+{
+	while (*at == ',' || *at == ':')
+		at++;
+	if (bytes_stops((unsigned char)*at, BYTES_STOP_STRUCTURE))
+		return at;
+	return bytes_find(at, end, BYTES_STOP_STRUCTURE);
+}
+
 /* Behind the array or object of a valid document that opens at AT. */
 static const char *
 skip_container(const char *at, const char *end)
@@ -215,7 +227,7 @@ skip_container(const char *at, const char *end)
 	size_t depth = 0;
 
 	do {
-		at = bytes_find(at, end, BYTES_STOP_STRUCTURE);
+		at = find_structure(at, end);
 		if (*at == '"') {
 			at = quoted_skip(at, end);
 			continue;
