@@ -61,6 +61,13 @@ set local client_min_messages = warning;
 
 do $$
 begin
+  if current_setting('server_version_num')::int < 140000 then
+    raise 'replicache needs PostgreSQL 14 or later';
+  elsif current_setting('server_encoding') <> 'UTF8' then
+    raise 'replicache needs a database in UTF8, as JSON is';
+  elsif current_schema() is null then
+    raise 'no schema of search_path exists: %', current_setting('search_path');
+  end if;
   perform set_config('search_path',
     quote_ident(current_schema()) || ', pg_temp', true);
 end
@@ -200,6 +207,11 @@ $$;
 -- Takes the version lock: to the end of the transaction nobody else can take a
 -- version, and hence nobody else can write to a synced table. The key spells
 -- 'replicac' in ASCII.
+--
+-- This and other functions that run for each mutation avoid two things that
+-- cost a microsecond each time: a search_path of their own, where they can name
+-- all they use with its schema, and PERFORM, which runs an executor where an
+-- assignment just calls the function.
 
 create or replace function replicache_lock() returns void
 language plpgsql volatile
@@ -237,7 +249,8 @@ begin
     perform from replicache_version where version = latest for key share;
   end if;
 
-  taken := greatest(latest + 1, at_least);
+  taken := greatest(coalesce(latest + 1, replicache_clock_version()),
+    at_least);
   insert into replicache_version (version) values (taken)
     on conflict do nothing;
   if not found then
@@ -278,21 +291,24 @@ $$;
 -- The lock is taken in a statement of its own, before the highest version is
 -- read: so in READ COMMITTED that one is read by a later snapshot, and the
 -- order of versions is the order of commits. That the row is ours is told by
--- its xid and nothing else: no setting can forge it, and after a ROLLBACK TO
--- SAVEPOINT the row is gone like the rest.
+-- its xid: no setting can forge it, and after a ROLLBACK TO SAVEPOINT the row
+-- is gone like the rest. (Its age is asked too, since a dump that was loaded
+-- brings the xids of another cluster.)
 
 create or replace function replicache_next_version() returns bigint
 language plpgsql volatile security definer set search_path from current
 as $$
 declare
-  latest replicache_version;
+  latest bigint;
+  ours boolean;
   ignored text;
 begin
   ignored := pg_advisory_xact_lock(8243118303898460515);
-  select * into latest
+  select version, xid = pg_current_xact_id_if_assigned() and age(xmin) <= 0
+    into latest, ours
     from replicache_version order by version desc limit 1;
-  if latest.xid = pg_current_xact_id_if_assigned() then
-    return latest.version;
+  if ours then
+    return latest;
   end if;
   return replicache_raise_version(0);
 end
@@ -843,10 +859,10 @@ $$;
 --     zz_replicache_revive    before insert (soft)   of a deleted row's key:
 --                                                    makes it an update
 --     zz_replicache_stamp     before insert, update  sets the version
---     zz_replicache_insert    after insert           removes tombstones
+--     zz_replicache_insert    after insert           removes a tombstone
 --     zz_replicache_rekey     after update           of a key: leaves a
 --                                                    tombstone for the old one
---     zz_replicache_gone      after delete           leaves tombstones
+--     zz_replicache_gone      after delete           leaves a tombstone
 --     zz_replicache_truncate  after truncate         raises the floor
 --
 -- The lock is taken before the statement locks its first row, as a push does
@@ -909,9 +925,12 @@ $$;
 -- policies hold, and with that session's search_path, which the app's own
 -- triggers may need.
 --
--- Queries look up single keys by a scalar subquery, and by = any (array), and
--- not by a join: plans are kept for a session, and one made for a statement of
--- many rows would read a whole table for each of the next statements of one row.
+-- A trigger per row costs little more than one per statement that joins a
+-- transition table, and less for the single rows of a push; and its plan, kept
+-- for the session, is right for one row and for many.
+--
+-- The code names columns: of the primary key, of foreign keys, and generated
+-- ones. After one of them changed, the table has to be registered again.
 
 create or replace function replicache_trigger_code(registered replicache_table)
 returns text
@@ -923,31 +942,26 @@ declare
   soft boolean := registered.soft;
   name text := format('%I.replicache_%s_', current_schema(), registered.id);
   definer text := 'security definer set search_path from current';
-  -- The row whose table has kept the key of the row called o.
-  kept text;
+  old_key text := replicache_key(registered.table_name, prefix, 'old');
+  new_key text := replicache_key(registered.table_name, prefix, 'new');
+  -- Whether there is a row with the key of the row called old: true or null.
+  same_key text;
   -- Generated columns are not yet computed in NEW: out of the comparison.
   generated text;
-  -- The columns an insert can set, for an update to do the same.
-  assignments text;
   -- The row called old lost a row that it refers to, and has to go with it.
   orphan text;
-  purged text := '';
   code text := '';
 begin
-  kept := format('(select true from %s as t where %s and %s = %s)', target,
-    replicache_key_match(registered.table_name, 't', 'o'),
-    replicache_key(registered.table_name, prefix, 't'),
-    replicache_key(registered.table_name, prefix, 'o'));
+  same_key := format(E'(select true from %s as t\n      where %s and %s = %s)',
+    target, replicache_key_match(registered.table_name, 't', 'old'),
+    replicache_key(registered.table_name, prefix, 't'), old_key);
 
   select string_agg(format(E'    old.%I := null;\n', attname), ''
-      order by attnum) filter (where attgenerated <> ''),
-    string_agg(format('%I = new.%1$I', attname), E',\n    '
-      order by attnum) filter (where attgenerated = '' and attidentity <> 'a'
-        and attname <> 'version')
-    into generated, assignments
+      order by attnum)
+    into generated
     from pg_attribute
     where attrelid = registered.table_name and attnum > 0
-      and not attisdropped;
+      and not attisdropped and attgenerated <> '';
 
   select string_agg(format(
       E'(%s)\n      and not exists (select from %s as p where %s)',
@@ -965,7 +979,7 @@ begin
     into orphan
     from pg_constraint as c
     where c.conrelid = registered.table_name and c.contype = 'f'
-      and c.confdeltype = 'c' and c.confrelid <> c.conrelid;
+      and c.confdeltype = 'c';
 
   code := code || replicache_define(name || 'stamp', definer, format($code$
 begin
@@ -985,42 +999,32 @@ begin
   delete from replicache_tombstone where key = %s;
   return null;
 end
-$code$, replicache_key(registered.table_name, prefix, 'new')));
+$code$, new_key));
 
   code := code || replicache_define(name || 'rekey', definer, format($code$
 begin
-  if (select true from %s as t
-      where %s and %s = %s) is null then
-    insert into replicache_tombstone
-      values (%4$s, replicache_next_version())
+  if %s is null then
+    insert into replicache_tombstone values (%s, replicache_next_version())
       on conflict (key) do update set version = excluded.version;
   end if;
-  delete from replicache_tombstone where key = %5$s;
+  delete from replicache_tombstone where key = %s;
   return null;
 end
-$code$, target, replicache_key_match(registered.table_name, 't', 'old'),
-    replicache_key(registered.table_name, prefix, 't'),
-    replicache_key(registered.table_name, prefix, 'old'),
-    replicache_key(registered.table_name, prefix, 'new')));
+$code$, same_key, old_key, new_key));
 
   -- A row that purge lets go has been below the floor: nobody will ask for it.
-  if soft then
-    purged := E'\n      and not (o.deleted is true'
-      ' and o.version <= (select floor from replicache_state))';
-  end if;
   code := code || replicache_define(name || 'gone', definer, format($code$
-declare
-  keys text[] := array(select %s from old_rows as o
-    where %s is null%s);
 begin
-  if keys <> '{}' then
-    insert into replicache_tombstone (key, version)
-      select key, replicache_next_version() from unnest(keys) as key
+  if %s then
+    insert into replicache_tombstone values (%s, replicache_next_version())
       on conflict (key) do update set version = excluded.version;
   end if;
   return null;
 end
-$code$, replicache_key(registered.table_name, prefix, 'o'), kept, purged));
+$code$, same_key || ' is null' || case when soft then
+      E'\n     and (old.deleted is true and old.version <='
+      ' (select floor from replicache_state)) is not true' else '' end,
+    old_key));
 
   if soft then
     code := code || replicache_define(name || 'bury', definer, format($code$
@@ -1041,21 +1045,33 @@ begin
   end if;
   return null;
 end
-$code$, E'  if ' || orphan || E' then\n    return old;\n  end if;\n', target,
-      replicache_key_match(registered.table_name, 't', 'old')));
+$code$, E'  if pg_catalog.pg_trigger_depth() > 1 then\n    if ' || orphan
+        || E' then\n      return old;\n    end if;\n  end if;\n',
+      target, replicache_key_match(registered.table_name, 't', 'old')));
 
     code := code || replicache_define(name || 'revive', '', format($code$
+declare
+  assignments text;
+  revived bigint;
 begin
-  update %s as t set
-    %s
-    where %s and t.deleted;
-  if found then
-    return null;
+  if (select t.deleted from %1$s as t where %2$s) is not true then
+    return new;
   end if;
-  return new;
+  select pg_catalog.string_agg(
+      pg_catalog.format('%%I = ($1).%%1$I', attname), ', ') into assignments
+    from pg_catalog.pg_attribute
+    where attrelid = tg_relid and attnum > 0 and not attisdropped
+      and attgenerated = '' and attidentity <> 'a' and attname <> 'version';
+  execute %3$L || assignments || %4$L using new;
+  get diagnostics revived = row_count;
+  if revived = 0 then
+    return new;
+  end if;
+  return null;
 end
-$code$, target, assignments,
-      replicache_key_match(registered.table_name, 't', 'new')));
+$code$, target, replicache_key_match(registered.table_name, 't', 'new'),
+      format('update %s as t set ', target), format(' where %s',
+        replicache_key_match(registered.table_name, 't', '($1)'))));
   end if;
 
   return code || replicache_drop_triggers_code(registered.table_name)
@@ -1071,13 +1087,10 @@ create trigger zz_replicache_rekey after update on %1$s
   for each row when (%4$s <> %5$s)
   execute function %3$srekey();
 create trigger zz_replicache_gone after delete on %1$s
-  referencing old table as old_rows
-  for each statement execute function %3$sgone();
+  for each row execute function %3$sgone();
 create trigger zz_replicache_truncate after truncate on %1$s
   for each statement execute function %2$I.replicache_trigger_truncate();
-$code$, target, current_schema(), name,
-      replicache_key(registered.table_name, prefix, 'old'),
-      replicache_key(registered.table_name, prefix, 'new'))
+$code$, target, current_schema(), name, old_key, new_key)
     || case when soft then format($code$
 create trigger zz_replicache_bury before delete on %1$s
   for each row when (old.deleted is true) execute function %2$sbury();
@@ -1292,8 +1305,8 @@ $$;
 -- the key goes to replicache_tombstone. An update that changes nothing is not
 -- noticed. After a TRUNCATE, clients start over.
 --
--- Register again after the table or the view changed (a column added, say), or
--- to change the prefix: then clients get all rows anew. If nothing changed,
+-- Register again after the table or the view changed (a column added, the table
+-- renamed), or to change the prefix: then clients get all rows anew. If nothing changed,
 -- registering again does nothing.
 --
 -- Blocks writers of the table meanwhile. Raises if the table can't sync, or a
@@ -1304,6 +1317,7 @@ create or replace function replicache_register_table(
   omit text[] default '{}')
 returns void
 language plpgsql volatile set search_path from current
+set client_min_messages = warning
 as $$
 declare
   before replicache_table;
@@ -1387,6 +1401,7 @@ $$;
 create or replace function replicache_forget(registered replicache_table)
 returns void
 language plpgsql volatile set search_path from current
+set client_min_messages = warning
 as $$
 declare
   one regprocedure;
