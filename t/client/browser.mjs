@@ -6,6 +6,8 @@
 import {load} from './npm.mjs';
 import {serve} from './serve.mjs';
 
+const TIMEOUT_MS = 20_000;
+
 const {chromium} = await load('playwright-core');
 const browser = await chromium.launch({
 	executablePath: process.env.CHROMIUM,
@@ -24,7 +26,7 @@ serve({
 			contexts.set(profile, await browser.newContext(options));
 		}
 		const page = await contexts.get(profile).newPage();
-		page.setDefaultTimeout(20_000);
+		page.setDefaultTimeout(TIMEOUT_MS);
 		page.on('pageerror', (error) => problems.push(String(error)));
 		page.on('console', (message) => {
 			if (message.type() === 'error') problems.push(message.text());
@@ -40,9 +42,15 @@ serve({
 			&& !Array.isArray(result) ? null : result;
 	},
 
-	// Wait until the expression is true in the page.
-	until: async ({window, expression}) =>
-		void await pages.get(window).waitForFunction(expression),
+	// Wait until the expression is true in the page. (Playwright's own
+	// waitForFunction needs eval, which the page's policy forbids.)
+	async until({window, expression}) {
+		const end = performance.now() + TIMEOUT_MS;
+		while (!await pages.get(window).evaluate(expression)) {
+			if (performance.now() > end) throw new Error(`never: ${expression}`);
+			await new Promise((resolve) => { setTimeout(resolve, 20); });
+		}
+	},
 
 	offline: ({profile, offline}) => contexts.get(profile).setOffline(offline),
 

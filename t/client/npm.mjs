@@ -7,4 +7,8 @@ import {pathToFileURL} from 'node:url';
 
 const {resolve} = createRequire(`${process.env.CHAT_BUILD}/package.json`);
 
-export const load = (name) => import(pathToFileURL(resolve(name)).href);
+// What a package exports, be it an ES or a CommonJS module.
+export async function load(name) {
+	const module = await import(pathToFileURL(resolve(name)).href);
+	return module.default ?? module;
+}

@@ -8,7 +8,7 @@ const TEXT = {
 	starting: () => 'Connecting…',
 	online: (count) => (count ? `Sending ${messages(count)}…` : 'Online, all synced'),
 	offline: (count) => (count ? `Offline, ${messages(count)} waiting` : 'Offline, you can go on writing'),
-	trouble: (count) => `The server is unavailable, trying again${count ? `; ${messages(count)} waiting` : ''}`,
+	trouble: (count) => `Server unavailable, ${count ? `${messages(count)} waiting` : 'trying again'}`,
 };
 
 // What is said aloud when the link changes; single messages are not.
