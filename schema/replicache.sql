@@ -1412,7 +1412,8 @@ begin
   end if;
   for one in
     select p.oid from pg_proc as p
-    where p.pronamespace = current_schema()::regnamespace
+    where p.pronamespace = (select oid from pg_namespace
+        where nspname = current_schema())
       and p.proname ~ format('^replicache_%s_[a-z]+$', registered.id)
   loop
     execute format('drop function %s', one);
@@ -1717,7 +1718,8 @@ declare
 begin
   for one in
     select oid::regprocedure as function from pg_proc
-    where pronamespace = current_schema()::regnamespace
+    where pronamespace = (select oid from pg_namespace
+        where nspname = current_schema())
       and proname like 'replicache\_%'
   loop
     execute format('revoke execute on function %s from public', one.function);
