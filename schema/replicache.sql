@@ -266,7 +266,7 @@ begin
       where version >= taken - 2048 and version < taken - 1024;
   end if;
   if taken % 64 = 0 then
-    insert into replicache_version_time values (clock_timestamp(), latest)
+    insert into replicache_version_time values (clock_timestamp(), taken - 1)
       on conflict do nothing;
   end if;
 
