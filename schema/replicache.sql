@@ -1040,8 +1040,8 @@ $code$, E'\n    or ' || orphan));
 begin
 %s  update %s as t set deleted = true where %s;
   if not found then
-    raise 'a row of %2$s could not be marked as deleted'
-      using errcode = 'insufficient_privilege';
+    raise 'a row of %% could not be marked as deleted',
+        tg_relid::pg_catalog.regclass using errcode = 'insufficient_privilege';
   end if;
   return null;
 end
