@@ -1303,7 +1303,8 @@ $$;
 -- becomes an update of that row (and reports 0 rows, with nothing RETURNING).
 -- Foreign keys don't see such a delete. Any other table really deletes, and
 -- the key goes to replicache_tombstone. An update that changes nothing is not
--- noticed. After a TRUNCATE, clients start over.
+-- noticed. (An INSERT takes a version even if ON CONFLICT makes nothing of
+-- it.) After a TRUNCATE, clients start over.
 --
 -- Register again after the table or the view changed (a column added, the table
 -- renamed), or to change the prefix: then clients get all rows anew. If nothing changed,
