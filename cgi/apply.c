@@ -114,7 +114,8 @@ send_all(struct db *db, const struct settings *settings,
 		return -1;
 	/* A group of its own: the answers need not wait for it. */
 	if (db_send_id(db, STATEMENT_RESET_ROLE, 0, NULL, error) < 0 ||
-	    db_send_id(db, STATEMENT_RESET, 0, NULL, error) < 0)
+	    db_send_id(db, STATEMENT_RESET, 0, NULL, error) < 0 ||
+	    db_send_id(db, STATEMENT_DISCARD_TEMP, 0, NULL, error) < 0)
 		return -1;
 	return db_sync(db, error);
 }

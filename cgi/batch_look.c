@@ -140,9 +140,10 @@ read_clients(const struct look *look, struct batch_job *job, bool *uncertain,
 
 /*
  * Walks the mutations as apply would. A gap can't come from a correct client
- * unless the server has lost what it once knew: that is certain of a client it
- * does not know (any more), which then has to start over; for another one it is
- * refused (protocol section 10.1).
+ * unless the server has lost what it once knew. Where a push begins above what
+ * is stored of a client that the server does not know (any more), that is
+ * certain, and the client has to start over; any other gap is refused
+ * (protocol section 10.1).
  */
 static int
 check_order(struct batch_job *job, const bool *uncertain, size_t *fresh_out,
@@ -151,8 +152,10 @@ check_order(struct batch_job *job, const bool *uncertain, size_t *fresh_out,
 	const struct push *push = job->push;
 	int64_t *last = arena_calloc(
 	    job->arena, push->client_count + 1, sizeof(*last));
+	bool *seen = arena_calloc(
+	    job->arena, push->client_count + 1, sizeof(*seen));
 
-	if (last == NULL)
+	if (last == NULL || seen == NULL)
 		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
 	for (size_t i = 0; i < push->client_count; i++)
 		last[i] = job->clients[i].last_mutation_id;
@@ -160,14 +163,18 @@ check_order(struct batch_job *job, const bool *uncertain, size_t *fresh_out,
 	for (size_t i = 0; i < push->mutation_count; i++) {
 		const struct mutation *mutation = &push->mutations[i];
 
-		if (mutation->id <= last[mutation->client])
+		if (mutation->id <= last[mutation->client]) {
+			seen[mutation->client] = true;
 			continue;
+		}
 		if (mutation->id > last[mutation->client] + 1)
-			return uncertain[mutation->client]
+			return uncertain[mutation->client] &&
+				!seen[mutation->client]
 			    ? error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
 				  "a client's earlier mutations are unknown")
 			    : error_set(error, ERROR_MUTATION_GAP,
 				  "a mutation ID is not the next one");
+		seen[mutation->client] = true;
 		last[mutation->client]++;
 		++*fresh_out;
 	}

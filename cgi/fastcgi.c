@@ -14,9 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* At most so much of an unwanted body is read before the connection is closed,
- * so that the web server reads our refusal instead of a reset. */
-#define DRAIN_MAX (1024 * 1024)
+/* At most so much of an unwanted body is read before the connection is closed:
+ * closing earlier resets it, and the web server would lose our refusal. What
+ * drips is ended by listener_tick(). */
+#define DRAIN_MAX (64 * 1024 * 1024)
 
 struct fastcgi {
 	struct transport base;
@@ -80,10 +81,10 @@ end(struct transport *transport, bool whole)
 	int fd = request->ipcFd;
 
 	if (whole) {
-		drain(request);
 		/* Closing the streams sends their ends and END_REQUEST. */
 		FCGX_FClose(request->err);
 		FCGX_FClose(request->out);
+		drain(request);
 	}
 	FCGX_Free(request, 0);
 	fastcgi->closed(fastcgi->context, fd);

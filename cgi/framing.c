@@ -92,8 +92,10 @@ judge_params(const unsigned char *params, size_t length)
 static bool
 sound_begin(const unsigned char *bytes, const struct record *record)
 {
+	/* libfcgi does not skip padding here; no web server has any. */
 	return bytes[0] == FASTCGI_VERSION && record->type == RECORD_BEGIN &&
-	    record->id != 0 && record->content == BEGIN_SIZE;
+	    record->id != 0 && record->content == BEGIN_SIZE &&
+	    record->padding == 0;
 }
 
 /* What a walk over the records has come to. */
@@ -144,7 +146,7 @@ framing_judge(const unsigned char *bytes, size_t length, unsigned char *scratch)
 	if (record.data[0] != 0 || record.data[1] != FASTCGI_RESPONDER)
 		return FRAMING_BAD;
 	walk.id = record.id;
-	for (at = HEADER_SIZE + BEGIN_SIZE + record.padding; at < length;
+	for (at = HEADER_SIZE + BEGIN_SIZE; at < length;
 	     at += HEADER_SIZE + record.content + record.padding) {
 		enum framing judged;
 
@@ -159,6 +161,6 @@ framing_judge(const unsigned char *bytes, size_t length, unsigned char *scratch)
 			return judged;
 	}
 	if (length < FRAMING_WINDOW)
-		return FRAMING_MORE;
+		return walk.params_end ? FRAMING_BODY : FRAMING_MORE;
 	return walk.params_end ? FRAMING_READY : FRAMING_BAD;
 }

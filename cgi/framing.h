@@ -26,6 +26,7 @@
 
 enum framing {
 	FRAMING_MORE,  /* not decided yet: wait for more bytes */
+	FRAMING_BODY,  /* sound so far, and only the body's end is missing */
 	FRAMING_READY, /* a request */
 	FRAMING_BAD,   /* none, or one with too many parameters: close */
 };

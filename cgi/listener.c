@@ -35,9 +35,10 @@
  * web server that has a request. */
 #define DRAIN_SILENCE_MS 300
 
-/* The least a peer has sent once it has begun in earnest: a BEGIN_REQUEST and
- * the header of another record. */
-#define BEGUN_BYTES 24
+/* A body that comes in many small pieces fills the socket before it is there
+ * whole. After so long a thread reads it; for at most half of the threads, so
+ * that peers who drip can't have them all. */
+#define BODY_PATIENCE_MS 500
 
 /* How often a shortage of descriptors is logged. */
 #define SHORTAGE_LOG_MS 60000
@@ -61,7 +62,8 @@ struct connection {
 	enum state state;
 	uint32_t generation; /* tells a re-used descriptor from its past */
 	int64_t since;	     /* clock_ms() of accept */
-	bool begun;	     /* something worth a request was sent */
+	bool sound;	     /* only its body's end is missing */
+	bool trusted;	     /* served before that was there */
 };
 
 struct listener {
@@ -73,6 +75,8 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
+	int trusted;	/* connections served on trust */
+	bool trust_due; /* listener_tick() saw one that should be */
 	int64_t shortage_logged; /* clock_ms() */
 };
 
@@ -85,6 +89,14 @@ listener_is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) ==
 	    0 &&
 	    listens != 0;
+}
+
+static bool
+is_socket_file(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 /* True if somebody accepts connections at ADDRESS. */
@@ -109,7 +121,8 @@ bind_listen(int fd, const struct sockaddr_un *address, struct error *error)
 	int rc = bind(fd, any, sizeof(*address));
 
 	umask(mask);
-	if (rc < 0 && errno == EADDRINUSE && !is_live(address)) {
+	if (rc < 0 && errno == EADDRINUSE &&
+	    is_socket_file(address->sun_path) && !is_live(address)) {
 		unlink(address->sun_path);
 		mask = umask(0117);
 		rc = bind(fd, any, sizeof(*address));
@@ -118,8 +131,8 @@ bind_listen(int fd, const struct sockaddr_un *address, struct error *error)
 	if (rc < 0 || listen(fd, LISTEN_BACKLOG) < 0)
 		return error_set(error, ERROR_CONFIG, "%s: %s",
 		    address->sun_path,
-		    errno == EADDRINUSE ? "another program listens there"
-					: strerror(errno));
+		    rc < 0 ? "another program listens there, or it is no socket"
+			   : strerror(errno));
 	return 0;
 }
 
@@ -222,17 +235,18 @@ listener_free(struct listener *listener)
 
 /* What the peer has sent so far, which stays in the socket. */
 static enum framing
-look(int fd, unsigned char *scratch, size_t *length_out)
+look(int fd, unsigned char *scratch)
 {
 	ssize_t n;
 
 	do {
 		n = recv(fd, scratch, FRAMING_WINDOW, MSG_PEEK | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
-	*length_out = n < 0 ? 0 : (size_t)n;
-	if (n == 0 || (n < 0 && errno != EAGAIN))
+	if (n < 0 && errno == EAGAIN)
+		return FRAMING_MORE;
+	if (n <= 0)
 		return FRAMING_BAD; /* the peer has gone */
-	return framing_judge(scratch, *length_out, scratch + FRAMING_WINDOW);
+	return framing_judge(scratch, (size_t)n, scratch + FRAMING_WINDOW);
 }
 
 static int
@@ -271,7 +285,12 @@ entry(struct listener *listener, int fd)
 static void
 forget(struct listener *listener, int fd)
 {
-	listener->connections[fd].state = STATE_NONE;
+	struct connection *connection = &listener->connections[fd];
+
+	if (connection->trusted)
+		listener->trusted--;
+	connection->trusted = false;
+	connection->state = STATE_NONE;
 	listener->open--;
 }
 
@@ -283,9 +302,8 @@ static bool
 judge(struct listener *listener, int fd, unsigned char *scratch)
 {
 	struct connection *connection = &listener->connections[fd];
-	size_t length;
 
-	switch (look(fd, scratch, &length)) {
+	switch (look(fd, scratch)) {
 	case FRAMING_READY:
 		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
 		connection->state = STATE_SERVED;
@@ -295,7 +313,9 @@ judge(struct listener *listener, int fd, unsigned char *scratch)
 		close(fd);
 		break;
 	case FRAMING_MORE:
-		connection->begun = length >= BEGUN_BYTES;
+		break;
+	case FRAMING_BODY:
+		connection->sound = true;
 		break;
 	}
 	return false;
@@ -318,7 +338,7 @@ admit(struct listener *listener, int fd, unsigned char *scratch)
 	connection->state = STATE_WAITING;
 	connection->generation++;
 	connection->since = clock_ms();
-	connection->begun = false;
+	connection->sound = false;
 	listener->open++;
 	if (judge(listener, fd, scratch))
 		return true;
@@ -368,24 +388,69 @@ accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
 	return ready;
 }
 
-/* Something happened to a waiting connection. */
+/* True if CONNECTION is to be served though its body is not there yet. Called
+ * locked. */
 static bool
-check_one(struct listener *listener, uint64_t tag, unsigned char *scratch,
-    int *fd_out)
+may_trust(const struct listener *listener, const struct connection *connection,
+    int64_t now)
 {
-	int fd = (int)(uint32_t)tag;
+	return connection->state == STATE_WAITING && connection->sound &&
+	    now - connection->since > BODY_PATIENCE_MS &&
+	    listener->trusted < (listener->settings->workers + 1) / 2;
+}
+
+/* Something happened to a waiting connection: more bytes, or its end. */
+static bool
+check_one(struct listener *listener, const struct epoll_event *event,
+    unsigned char *scratch, int *fd_out)
+{
+	int fd = (int)(uint32_t)event->data.u64;
+	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
 	struct connection *connection;
-	bool ready;
+	bool ready = false;
 
 	pthread_mutex_lock(&listener->lock);
 	connection = &listener->connections[fd];
 	/* Another thread may have dealt with it since. */
-	ready = connection->state == STATE_WAITING &&
-	    connection->generation == (uint32_t)(tag >> 32) &&
-	    judge(listener, fd, scratch);
+	if (connection->state == STATE_WAITING &&
+	    connection->generation == generation)
+		ready = judge(listener, fd, scratch);
+	/* A peer that sends no more has cut its request. */
+	if (!ready && connection->state == STATE_WAITING &&
+	    connection->generation == generation &&
+	    (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+		forget(listener, fd);
+		close(fd);
+	}
 	pthread_mutex_unlock(&listener->lock);
 	*fd_out = fd;
 	return ready;
+}
+
+/* A connection whose body is slow, to be served on trust. */
+static bool
+take_trusted(struct listener *listener, int *fd_out)
+{
+	int64_t now = clock_ms();
+	bool found = false;
+
+	pthread_mutex_lock(&listener->lock);
+	for (size_t i = 0; listener->trust_due && i < listener->size; i++) {
+		struct connection *connection = &listener->connections[i];
+
+		if (!may_trust(listener, connection, now))
+			continue;
+		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, (int)i, NULL);
+		connection->state = STATE_SERVED;
+		connection->trusted = true;
+		listener->trusted++;
+		*fd_out = (int)i;
+		found = true;
+		break;
+	}
+	listener->trust_due = found;
+	pthread_mutex_unlock(&listener->lock);
+	return found;
 }
 
 enum listener_event
@@ -401,16 +466,17 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 		case TAG_STOP:
 			return LISTENER_STOPPED;
 		case TAG_WAKE:
-			if (read(listener->wake, &count, sizeof(count)) > 0)
-				return LISTENER_WOKEN;
-			break;
+			if (read(listener->wake, &count, sizeof(count)) < 0)
+				break;
+			return take_trusted(listener, fd_out)
+			    ? LISTENER_REQUEST
+			    : LISTENER_WOKEN;
 		case TAG_LISTEN:
 			if (accept_one(listener, scratch, fd_out))
 				return LISTENER_REQUEST;
 			break;
 		default:
-			if (check_one(
-				listener, event.data.u64, scratch, fd_out))
+			if (check_one(listener, &event, scratch, fd_out))
 				return LISTENER_REQUEST;
 			break;
 		}
@@ -453,7 +519,7 @@ listener_stop(struct listener *listener)
 static int64_t
 patience(const struct listener *listener, const struct connection *connection)
 {
-	if (connection->begun)
+	if (connection->sound)
 		return listener->settings->request_timeout;
 	return listener->draining ? DRAIN_SILENCE_MS
 				  : listener->settings->header_timeout;
@@ -463,12 +529,15 @@ void
 listener_tick(struct listener *listener)
 {
 	int64_t now = clock_ms();
+	bool due = false;
 
 	pthread_mutex_lock(&listener->lock);
 	for (size_t i = 0; listener->open > 0 && i < listener->size; i++) {
 		struct connection *connection = &listener->connections[i];
 		int64_t age = now - connection->since;
 
+		if (may_trust(listener, connection, now))
+			due = true;
 		if (connection->state == STATE_WAITING &&
 		    age > patience(listener, connection)) {
 			forget(listener, (int)i);
@@ -481,7 +550,10 @@ listener_tick(struct listener *listener)
 			connection->state = STATE_LATE;
 		}
 	}
+	listener->trust_due = due;
 	pthread_mutex_unlock(&listener->lock);
+	if (due)
+		listener_wake(listener);
 }
 
 void

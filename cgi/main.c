@@ -151,6 +151,8 @@ serve(const struct settings *settings, const struct options *options,
 		rc = fastcgi_init() < 0
 		    ? error_set(error, ERROR_CONFIG, "libfcgi does not start")
 		    : server_run(&app, fd, error);
+		if (options->listen != NULL)
+			unlink(options->listen);
 	}
 	batch_free(app.batch);
 	registry_free(app.registry);

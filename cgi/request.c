@@ -170,6 +170,7 @@ read_known(struct request *request, struct transport *transport, size_t length,
 {
 	char extra;
 	size_t got;
+	ssize_t more;
 
 	request->body = arena_alloc(arena, length + 1);
 	if (request->body == NULL)
@@ -179,7 +180,11 @@ read_known(struct request *request, struct transport *transport, size_t length,
 	if (got < length)
 		return error_set(error, ERROR_BODY_TRUNCATED,
 		    "the body is shorter than CONTENT_LENGTH");
-	if (transport->ops->read(transport, &extra, 1) > 0)
+	more = transport->ops->read(transport, &extra, 1);
+	if (more < 0)
+		return error_set(error, ERROR_BODY_TRUNCATED,
+		    "the request was cut behind its body");
+	if (more > 0)
 		return error_set(error, ERROR_BODY_MISMATCH,
 		    "the body is longer than CONTENT_LENGTH");
 	request->body_length = length;

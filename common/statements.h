@@ -20,8 +20,10 @@ enum statement_id {
 	STATEMENT_BEGIN_PULL,
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
-	STATEMENT_RESET, /* undoes a mutator's SET, after its transaction */
+	/* These undo what a mutator may have left in the session. */
+	STATEMENT_RESET,
 	STATEMENT_RESET_ROLE,
+	STATEMENT_DISCARD_TEMP,
 #define STATEMENT(id, name, sql) STATEMENT_##id,
 #include "statements.inc"
 #undef STATEMENT
