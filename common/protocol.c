@@ -256,9 +256,9 @@ int
 protocol_parse_push(char *body, size_t length, size_t max_tokens,
     struct arena *arena, struct push *push, struct error *error)
 {
-	enum { PUSH_VERSION, GROUP, MUTATIONS, SCHEMA, FIELDS };
+	enum { PUSH_VERSION, GROUP, MUTATIONS, PROFILE, SCHEMA, FIELDS };
 	static const char *const names[FIELDS] = {"pushVersion",
-	    "clientGroupID", "mutations", "schemaVersion"};
+	    "clientGroupID", "mutations", "profileID", "schemaVersion"};
 	struct reading reading = {.arena = arena};
 	struct scan_value object, fields[FIELDS];
 
@@ -271,6 +271,7 @@ protocol_parse_push(char *body, size_t length, size_t max_tokens,
 		ERROR_VERSION_NOT_SUPPORTED_PUSH, error) < 0 ||
 	    read_text(&fields[GROUP], "clientGroupID", 1, PROTOCOL_ID_MAX,
 		arena, &push->group, error) < 0 ||
+	    check_string(&fields[PROFILE], "profileID", error) < 0 ||
 	    read_text(&fields[SCHEMA], "schemaVersion", 0,
 		PROTOCOL_SCHEMA_VERSION_MAX, arena, &push->schema_version,
 		error) < 0 ||
@@ -301,9 +302,9 @@ int
 protocol_parse_pull(char *body, size_t length, size_t max_tokens,
     struct arena *arena, struct pull *pull, struct error *error)
 {
-	enum { PULL_VERSION, GROUP, COOKIE, SCHEMA, FIELDS };
+	enum { PULL_VERSION, GROUP, COOKIE, PROFILE, SCHEMA, FIELDS };
 	static const char *const names[FIELDS] = {"pullVersion",
-	    "clientGroupID", "cookie", "schemaVersion"};
+	    "clientGroupID", "cookie", "profileID", "schemaVersion"};
 	struct scan_value object, fields[FIELDS];
 	unsigned flags;
 
@@ -314,6 +315,7 @@ protocol_parse_pull(char *body, size_t length, size_t max_tokens,
 		ERROR_VERSION_NOT_SUPPORTED_PULL, error) < 0 ||
 	    read_text(&fields[GROUP], "clientGroupID", 1, PROTOCOL_ID_MAX,
 		arena, &pull->group, error) < 0 ||
+	    check_string(&fields[PROFILE], "profileID", error) < 0 ||
 	    read_text(&fields[SCHEMA], "schemaVersion", 0,
 		PROTOCOL_SCHEMA_VERSION_MAX, arena, &pull->schema_version,
 		error) < 0 ||
