@@ -1156,6 +1156,30 @@ end
 $$;
 
 
+-- replicache_drop_functions(id int) returns void
+--
+-- Internal: drops the trigger functions of a registered table that no trigger
+-- uses any more.
+
+create or replace function replicache_drop_functions(id int) returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  one regprocedure;
+begin
+  for one in
+    select p.oid
+    from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname = current_schema()
+      and p.proname ~ format('^replicache_%s_[a-z]+$', id)
+      and not exists (select from pg_trigger where tgfoid = p.oid)
+  loop
+    execute format('drop function %s', one);
+  end loop;
+end
+$$;
+
+
 -- replicache_stamp_all(table_name regclass, version bigint) returns void
 --
 -- Internal: stamps all rows with the version, adding the column if there is
@@ -1392,6 +1416,7 @@ begin
       where id = after.id;
   end if;
   execute after.code;
+  perform replicache_drop_functions(after.id);
   execute format('delete from replicache_tombstone where key in
     (select %s from %s as t)', after.key, replicache_qualified(table_name));
 end
@@ -1408,21 +1433,12 @@ returns void
 language plpgsql volatile set search_path from current
 set client_min_messages = warning
 as $$
-declare
-  one regprocedure;
 begin
   perform replicache_leave_tombstones(registered, replicache_next_version());
   if exists (select from pg_class where oid = registered.table_name) then
     execute replicache_drop_triggers_code(registered.table_name);
   end if;
-  for one in
-    select p.oid from pg_proc as p
-    where p.pronamespace = (select oid from pg_namespace
-        where nspname = current_schema())
-      and p.proname ~ format('^replicache_%s_[a-z]+$', registered.id)
-  loop
-    execute format('drop function %s', one);
-  end loop;
+  perform replicache_drop_functions(registered.id);
   delete from replicache_table where id = registered.id;
 end
 $$;
@@ -1722,10 +1738,9 @@ declare
   one record;
 begin
   for one in
-    select oid::regprocedure as function from pg_proc
-    where pronamespace = (select oid from pg_namespace
-        where nspname = current_schema())
-      and proname like 'replicache\_%'
+    select p.oid::regprocedure as function
+    from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+    where n.nspname = current_schema() and p.proname like 'replicache\_%'
   loop
     execute format('revoke execute on function %s from public', one.function);
   end loop;
