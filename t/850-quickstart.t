@@ -1,0 +1,173 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# ./quickstart in a copy of this tree that lies deep, and where the servers'
+# user can't enter.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Path qw(make_path remove_tree);
+use Test::More;
+
+use Rig::Node;
+use Rig::Place qw(srcdir workdir start_process reap_process wait_until
+    find_tool slurp spew process_lives);
+use Rig::Site;
+
+plan skip_all => $_ for Rig::Node::missing(), Rig::Site::missing();
+for my $tool (qw(autoreconf automake cc flock make multiwatch npm pkg-config
+    spawn-fcgi tar)) {
+	plan skip_all => "$tool is not installed" unless defined find_tool($tool);
+}
+
+my $closed = workdir() . '/closed';
+my $clone = "$closed/" . 'a-rather-long-name-for-a-folder/' x 6 . 'clone';
+my $tools = workdir() . '/tools';
+my $port = Rig::Site::free_port();
+my $runs = 0;
+
+# Run ./quickstart. Returns its exit status and all it said.
+sub quickstart
+{
+	my ($arguments, %environment) = @_;
+	my $path = workdir() . '/said' . ++$runs;
+	open my $out, '>', $path or die "$path: $!";
+	my $pid = start_process([ "$clone/quickstart", @$arguments ],
+	    stdout => $out, stderr => $out, signal => 'TERM',
+	    environment => { PORT => $port, PATH => "$tools:$ENV{PATH}",
+		%environment });
+	my $status = reap_process($pid, 300);
+	return (defined $status ? $status >> 8 : -1, slurp($path));
+}
+
+sub psql { return (quickstart([ 'psql', '-AtXc', @_ ]))[1] }
+
+# GET of a path; the answer's status and body.
+sub get
+{
+	my ($path) = @_;
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port)
+	    or return (0, '');
+	my $answer = Rig::Http::exchange($socket,
+	    "GET $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 10);
+	return @$answer{qw(status body)};
+}
+
+# The processes that run from a folder.
+sub processes
+{
+	my ($folder) = @_;
+	return grep {
+		my $command = eval { slurp("/proc/$_/cmdline") } // '';
+		index($command, $folder) >= 0;
+	} map { m{(\d+)} } glob '/proc/[0-9]*';
+}
+
+my $home;
+
+# Nothing may be left, however the test ends.
+END {
+	my $status = $?;
+	if (defined $home) {
+		quickstart(['stop']);
+		remove_tree($home);
+	}
+	$? = $status;
+}
+
+make_path($clone);
+chmod 0700, $closed;
+my $source = srcdir();
+system('sh', '-c', 'cd "$1" && tar -cf - --exclude=./.git --exclude=./build'
+    . ' --exclude=./run --exclude=node_modules --exclude=./config.status .'
+    . ' | tar -C "$2" -xf -', 'sh', $source, $clone) == 0 or die "tar failed";
+mkdir $tools;
+# This test installs nothing.
+spew("$tools/apt-get", "#!/bin/sh\necho 'E: no such package' >&2\nexit 100\n");
+chmod 0755, "$tools/apt-get";
+
+subtest 'it says how it is used' => sub {
+	my ($status, $said) = quickstart(['--help']);
+	is($status, 0, '--help');
+	like($said, qr/quickstart stop.*quickstart psql.*quickstart check/s, 'names all');
+	($status, $said) = quickstart(['begin']);
+	is($status, 2, 'an unknown command');
+	for my $bad (qw(0 65536 http), '80 80') {
+		($status, $said) = quickstart([], PORT => $bad);
+		is($status, 1, "PORT=$bad");
+		like($said, qr/PORT must be a number/, 'says so');
+	}
+	($status, $said) = quickstart(['psql']);
+	like($said, qr/start \.\/quickstart first/, 'psql before the start');
+};
+
+subtest 'a port in use' => sub {
+	my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+	my ($status, $said) = quickstart([], PORT => $taken->sockport);
+	is($status, 1, 'is refused');
+	like($said, qr/port \d+ is in use; choose another: PORT=/, 'with a way out');
+};
+
+subtest 'a package that cannot be had' => sub {
+	my $few = workdir() . '/few';
+	mkdir $few;
+	for my $path (glob('/usr/local/bin/* /usr/bin/* /bin/*')) {
+		my ($name) = $path =~ m{([^/]+)$};
+		symlink $path, "$few/$name" unless $name =~ /^(multiwatch|apt-get)$/;
+	}
+	my ($status, $said) = quickstart([], PATH => $few);
+	is($status, 1, 'without apt-get');
+	like($said, qr/missing: multiwatch/, 'names it');
+	symlink "$tools/apt-get", "$few/apt-get";
+	# No user here has sudo but root.
+	symlink '/bin/false', "$few/sudo" if unlink("$few/sudo");
+	($status, $said) = quickstart([], PATH => $few);
+	is($status, 1, 'with an apt-get that fails');
+	like($said, $> == 0 ? qr/E: no such package.*apt-install failed/s
+	    : qr/As root, please run: apt-get install multiwatch/, 'shows why');
+};
+
+subtest 'it starts' => sub {
+	my ($status, $said) = quickstart([]);
+	$home = readlink "$clone/run/home";
+	is($status, 0, 'well') or die $said;
+	like($said, qr{http://localhost:$port/}, 'and prints the address');
+	cmp_ok(length "$home/fastcgi.sock", '<', 107, 'its sockets have short names');
+	is((get('/replicache/health'))[0], 200, 'the endpoints answer');
+	like((get('/'))[1], qr/<title>Chat/, 'the page is served');
+	like((get('/chat.js'))[1], qr/replicache/, 'with its code');
+	is(psql('select count(*) from message'), "0\n", 'psql opens the database');
+	is(psql('select current_user'), "chat\n", 'as its owner, no superuser');
+	psql(q(insert into message (id, sender, content, ord) values ('q', 'a', 'b', 1)));
+};
+
+subtest 'the program is restarted' => sub {
+	my ($program) = grep {
+		(readlink "/proc/$_/exe" // '') =~ /replicache\.fcgi/
+	} processes($home);
+	kill 'KILL', $program;
+	wait_until(sub { !process_lives($program) }, 'its end');
+	wait_until(sub { (get('/replicache/health'))[0] == 200 }, 'an answer');
+	pass('by multiwatch');
+};
+
+subtest 'it is started again' => sub {
+	my ($status, $said) = quickstart([]);
+	is($status, 0, 'well') or diag($said);
+	is(readlink "$clone/run/home", $home, 'in the same place');
+	is(psql('select id from message'), "q\n", 'with what was written');
+	is((get('/replicache/health'))[0], 200, 'and answers');
+};
+
+subtest 'it is stopped' => sub {
+	my ($status, $said) = quickstart(['stop']);
+	is($status, 0, 'well') or diag($said);
+	is_deeply([ processes($home) ], [], 'nothing runs any more');
+	is((get('/'))[0], 0, 'nothing listens');
+	is((quickstart(['stop']))[0], 0, 'a second stop is no error');
+};
+
+done_testing;
