@@ -12,12 +12,14 @@ struct exchange;
 struct pool;
 struct registry;
 struct settings;
+struct share;
 
 struct app {
 	const struct settings *settings;
 	struct pool *pool;
 	struct registry *registry;
 	struct batch *batch;
+	struct share *share;
 	/* Has a parked exchange, whose answer is known now, answered. */
 	void (*resume)(struct app *app, struct exchange *exchange);
 	void *server; /* of resume(): the worker threads, or NULL */

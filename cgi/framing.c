@@ -110,7 +110,9 @@ static enum framing
 take_record(struct walk *walk, const unsigned char *header,
     const struct record *record, unsigned char *scratch)
 {
+	/* libfcgi forgets the padding of an empty record. */
 	if (header[0] != FASTCGI_VERSION || record->id != walk->id ||
+	    (record->content == 0 && record->padding != 0) ||
 	    record->type != (walk->params_end ? RECORD_STDIN : RECORD_PARAMS))
 		return FRAMING_BAD;
 	if (walk->params_end)

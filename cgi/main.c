@@ -22,6 +22,7 @@
 #include "registry.h"
 #include "server.h"
 #include "settings.h"
+#include "share.h"
 
 static void
 print_help(FILE *out)
@@ -142,7 +143,8 @@ serve(const struct settings *settings, const struct options *options,
 	    ? NULL
 	    : batch_new(
 		  settings, app.pool, app.registry, server_relieve, &app);
-	if (app.batch == NULL) {
+	app.share = share_new();
+	if (app.batch == NULL || app.share == NULL) {
 		error_set(error, ERROR_CONFIG, "out of memory");
 	} else if (oneshot) {
 		oneshot_run(&app);
@@ -154,6 +156,7 @@ serve(const struct settings *settings, const struct options *options,
 		if (options->listen != NULL)
 			unlink(options->listen);
 	}
+	share_free(app.share);
 	batch_free(app.batch);
 	registry_free(app.registry);
 	pool_free(app.pool);

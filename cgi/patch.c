@@ -38,6 +38,15 @@ patch_clear(struct patch *patch)
 }
 
 void
+patch_operations(struct patch *patch, const char *operations, size_t length)
+{
+	if (length == 0)
+		return;
+	begin(patch, "");
+	buffer_append(patch->out, operations, length);
+}
+
+void
 patch_del(struct patch *patch, const char *key, size_t length)
 {
 	begin(patch, "{\"op\":\"del\",\"key\":");

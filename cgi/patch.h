@@ -24,6 +24,10 @@ void patch_init(struct patch *patch, struct buffer *out);
 /* Forget the whole view: what it held before this patch. */
 void patch_clear(struct patch *patch);
 
+/* Operations that were written before, with commas between them. */
+void patch_operations(
+    struct patch *patch, const char *operations, size_t length);
+
 /* The key is gone. */
 void patch_del(struct patch *patch, const char *key, size_t length);
 

@@ -3,10 +3,11 @@
  *
  * POST /pull: what changed since the client's cookie (design: pull, versions).
  *
- * One round trip looks where the database stands; if that is where the client
- * stands, that is the answer. Else a second one reads, in one snapshot, where
- * the database stands, the group's lastMutationIDs, tombstones and rows, and
- * streams them. The last brace is written only after the snapshot was read to
+ * One round trip looks, in one statement and so in one snapshot, where the
+ * database stands and how far the group's clients are. If that is where the
+ * client stands, or if other pulls have read what lies between (share.h), that
+ * is the answer. Else a second one reads, in one snapshot, the same again,
+ * tombstones and rows, and streams them. The last brace is written only after the snapshot was read to
  * its end: an answer that was cut does not parse.
  */
 #include "config.h"
@@ -27,13 +28,21 @@
 #include "registry.h"
 #include "route.h"
 #include "settings.h"
+#include "share.h"
 
 /* How often a pull starts over because what it was planned on has changed. */
 #define PULL_TRIES_MAX 5
 
 #define NUMBER_SIZE 24
 
-enum { LOOK_VERSION, LOOK_FLOOR, LOOK_EPOCH, LOOK_REVISION, LOOK_OWNER };
+enum {
+	LOOK_VERSION,
+	LOOK_FLOOR,
+	LOOK_EPOCH,
+	LOOK_REVISION,
+	LOOK_OWNER,
+	LOOK_CLIENTS,
+};
 
 /* Where the database stands. */
 struct stand {
@@ -52,27 +61,48 @@ struct pulling {
 	struct exchange *exchange;
 	struct pull request;
 	const char *user;
+	char since[NUMBER_SIZE]; /* the cookie as a parameter; "-1" if none */
 	struct db *db;
 	const struct registration *registration;
 	struct stand stand;
+	struct db_result *look; /* its row; has the clients */
 	enum pull_mode mode;
+	struct share_chain chain;  /* from the cookie to where rows begin */
+	char from[NUMBER_SIZE];	   /* ... which is this, as a parameter */
+	size_t rows_at;		   /* where they begin in the body */
 };
 
-/* Reads the row of pull_look, and checks whose the group is. */
+/* Takes the row of pull_look, and checks whose the group is. */
 static int
-read_look(struct pulling *p, const struct db_result *row, struct error *error)
+take_look(struct pulling *p, struct error *error)
 {
-	if (db_rows(row) != 1)
+	db_result_free(p->look);
+	if (db_take(p->db, &p->look, error) < 0)
+		return -1;
+	if (db_rows(p->look) != 1)
 		return error_set(error, ERROR_UNAVAILABLE,
 		    "replicache_state does not have one row");
-	if (!db_null(row, 0, LOOK_OWNER) &&
-	    strcmp(db_text(row, 0, LOOK_OWNER), p->user) != 0)
+	if (!db_null(p->look, 0, LOOK_OWNER) &&
+	    strcmp(db_text(p->look, 0, LOOK_OWNER), p->user) != 0)
 		return error_set(error, ERROR_FORBIDDEN,
 		    "the client group is another user's");
-	p->stand.version = db_int64(row, 0, LOOK_VERSION);
-	p->stand.floor = db_int64(row, 0, LOOK_FLOOR);
-	p->stand.revision = db_int64(row, 0, LOOK_REVISION);
+	p->stand.version = db_int64(p->look, 0, LOOK_VERSION);
+	p->stand.floor = db_int64(p->look, 0, LOOK_FLOOR);
+	p->stand.revision = db_int64(p->look, 0, LOOK_REVISION);
 	return 0;
+}
+
+/*
+ * What the group's clients have done since the cookie is told even to a client
+ * that starts over, but nothing older: after a restored backup it could be less
+ * than the client knows already, which it would refuse.
+ */
+static int
+send_look(struct pulling *p, struct error *error)
+{
+	const char *const params[] = {p->request.group, p->since};
+
+	return db_send_id(p->db, STATEMENT_PULL_LOOK, 2, params, error);
 }
 
 /* The cookie against where the database stands (design: versions). */
@@ -110,16 +140,10 @@ choose_mode(struct pulling *p, enum pull_mode *mode_out, struct error *error)
 static int
 look(struct pulling *p, struct error *error)
 {
-	struct db_result *row = NULL;
-	int rc = -1;
-
-	if (db_send_id(p->db, STATEMENT_PULL_LOOK, 1, &p->request.group,
-		error) == 0 &&
-	    db_sync(p->db, error) == 0 && db_take(p->db, &row, error) == 0 &&
-	    db_finish(p->db, error) == 0)
-		rc = read_look(p, row, error);
-	db_result_free(row);
-	return rc;
+	if (send_look(p, error) < 0 || db_sync(p->db, error) < 0 ||
+	    take_look(p, error) < 0)
+		return -1;
+	return db_finish(p->db, error);
 }
 
 /* The same; with another connection if the first one had died idle. */
@@ -158,12 +182,13 @@ send_limits(struct pulling *p, struct error *error)
 
 /* Queues what reads the rows. */
 static int
-send_rows(struct pulling *p, const char *since, struct error *error)
+send_rows(struct pulling *p, struct error *error)
 {
 	const struct registration *r = p->registration;
+	const char *const from[] = {p->from};
 
 	if (p->mode == PULL_DELTA &&
-	    db_send_id(p->db, STATEMENT_PULL_TOMBSTONES, 1, &since, error) < 0)
+	    db_send_id(p->db, STATEMENT_PULL_TOMBSTONES, 1, from, error) < 0)
 		return -1;
 	for (size_t i = 0; i < r->table_count; i++) {
 		const struct registered_table *table = &r->tables[i];
@@ -171,7 +196,7 @@ send_rows(struct pulling *p, const char *since, struct error *error)
 
 		if (p->mode == PULL_DELTA)
 			rc = db_send(
-			    p->db, &table->pull_since, 1, &since, error);
+			    p->db, &table->pull_since, 1, from, error);
 		else
 			rc = db_send(p->db, &table->pull_all, 0, NULL, error);
 		if (rc < 0)
@@ -180,49 +205,29 @@ send_rows(struct pulling *p, const char *since, struct error *error)
 	return 0;
 }
 
-/*
- * The second round trip: all of the snapshot. What the group's clients have
- * done since the cookie is told even to a client that starts over, but
- * nothing older: after a restored backup it could be less than the client knows
- * already, which it would refuse.
- */
+/* The second round trip: all of the snapshot. */
 static int
 send_snapshot(struct pulling *p, struct error *error)
 {
-	char since[NUMBER_SIZE] = "-1";
-	const char *const clients[] = {p->request.group, since};
-
-	if (p->request.cookie_kind == COOKIE_VERSION)
-		snprintf(since, sizeof(since), "%" PRId64, p->request.cookie);
 	if (db_send_id(p->db, STATEMENT_BEGIN_PULL, 0, NULL, error) < 0 ||
 	    send_limits(p, error) < 0 ||
 	    db_send_id(p->db, STATEMENT_SET_USER, 1, &p->user, error) < 0 ||
-	    db_send_id(p->db, STATEMENT_PULL_LOOK, 1, &p->request.group,
-		error) < 0 ||
-	    db_send_id(
-		p->db, STATEMENT_PULL_CLIENTS, 2, clients, error) < 0 ||
-	    send_rows(p, since, error) < 0 ||
+	    send_look(p, error) < 0 || send_rows(p, error) < 0 ||
 	    db_send_id(p->db, STATEMENT_COMMIT, 0, NULL, error) < 0)
 		return -1;
 	return db_sync(p->db, error);
 }
 
 static void
-write_head(struct pulling *p, const struct db_result *clients)
+write_head(struct pulling *p)
 {
 	struct buffer *out = &p->exchange->response.body;
 
 	buffer_append_string(out, "{\"cookie\":");
 	jsonw_int64(out, p->stand.version);
 	buffer_append_string(out, ",\"lastMutationIDChanges\":{");
-	for (int i = 0; clients != NULL && i < db_rows(clients); i++) {
-		if (i > 0)
-			buffer_append_byte(out, ',');
-		jsonw_string(out, db_text(clients, i, 0),
-		    db_length(clients, i, 0));
-		buffer_append_byte(out, ':');
-		jsonw_int64(out, db_int64(clients, i, 1));
-	}
+	buffer_append(out, db_text(p->look, 0, LOOK_CLIENTS),
+	    db_length(p->look, 0, LOOK_CLIENTS));
 	buffer_append_string(out, "},\"patch\":[");
 }
 
@@ -261,6 +266,8 @@ stream_patch(struct pulling *p, struct error *error)
 	patch_init(&patch, &p->exchange->response.body);
 	if (p->mode == PULL_RESET)
 		patch_clear(&patch);
+	share_write(&p->chain, &patch);
+	p->rows_at = p->exchange->response.body.length;
 	if (p->mode == PULL_DELTA &&
 	    stream(p, &patch, add_tombstone, error) < 0)
 		return -1;
@@ -275,25 +282,17 @@ stream_patch(struct pulling *p, struct error *error)
 static int
 take_head(struct pulling *p, struct error *error)
 {
-	struct db_result *row = NULL, *clients = NULL;
 	enum pull_mode mode;
-	int rc = -1;
 
 	if (db_take(p->db, NULL, error) < 0 || /* begin */
 	    db_take(p->db, NULL, error) < 0 || /* limits */
 	    db_take(p->db, NULL, error) < 0 || /* user */
-	    db_take(p->db, &row, error) < 0 ||
-	    db_take(p->db, &clients, error) < 0 ||
-	    read_look(p, row, error) < 0 || choose_mode(p, &mode, error) < 0)
-		goto out;
-	rc = mode != p->mode ||
-	    p->stand.revision != p->registration->revision;
-	if (rc == 0)
-		write_head(p, clients);
-out:
-	db_result_free(row);
-	db_result_free(clients);
-	return rc;
+	    take_look(p, error) < 0 || choose_mode(p, &mode, error) < 0)
+		return -1;
+	if (mode != p->mode || p->stand.revision != p->registration->revision)
+		return 1;
+	write_head(p);
+	return 0;
 }
 
 static int
@@ -311,12 +310,64 @@ read_snapshot(struct pulling *p, struct error *error)
 	return db_finish(p->db, error); /* commit */
 }
 
-/* One attempt on a connection. 1: start over. */
+/* Keeps for others what was read, if it is still in the body whole. */
+static void
+end_sharing(struct pulling *p, int rc)
+{
+	const struct response *response = &p->exchange->response;
+	const char *rows = NULL;
+	size_t length = 0;
+
+	if (rc == 0 && !response->started &&
+	    response->body.failure == BUFFER_GOOD) {
+		rows = response->body.data + p->rows_at;
+		length = response->body.length - p->rows_at;
+		if (length > 0 && p->chain.count > 0 && rows[0] == ',') {
+			rows++;
+			length--;
+		}
+	}
+	share_end(p->exchange->app->share, p->registration->revision,
+	    p->chain.reached, p->stand.version, rows, length);
+}
+
+/* What others have read, and from there on the database. 1: start over. */
+static int
+serve_delta(struct pulling *p, struct error *error)
+{
+	struct share *share = p->exchange->app->share;
+	bool shared = !p->registration->per_user;
+	int rc = 1;
+
+	p->chain.count = 0;
+	p->chain.reached = p->request.cookie;
+	if (shared)
+		share_find(share, p->stand.revision, p->request.cookie,
+		    p->stand.version, &p->chain);
+	snprintf(p->from, sizeof(p->from), "%" PRId64, p->chain.reached);
+	if (p->chain.reached == p->stand.version) {
+		struct patch patch;
+
+		write_head(p);
+		patch_init(&patch, &p->exchange->response.body);
+		share_write(&p->chain, &patch);
+		rc = 0;
+	} else if (!shared) {
+		rc = read_snapshot(p, error);
+	} else if (share_begin(share, p->chain.reached)) {
+		rc = read_snapshot(p, error);
+		end_sharing(p, rc);
+	}
+	share_release(share, &p->chain);
+	return rc;
+}
+
+/* Answers by what the look told. 1: start over. */
 static int
 serve(struct pulling *p, struct error *error)
 {
 	struct app *app = p->exchange->app;
-	int rc;
+	int rc = 0;
 
 	registry_put(app->registry, p->registration);
 	p->registration =
@@ -326,11 +377,17 @@ serve(struct pulling *p, struct error *error)
 		p->registration, p->request.schema_version, error) < 0 ||
 	    choose_mode(p, &p->mode, error) < 0)
 		return -1;
-	if (p->mode == PULL_NOTHING) {
-		write_head(p, NULL);
-		rc = 0;
-	} else {
+	switch (p->mode) {
+	case PULL_NOTHING:
+		write_head(p);
+		break;
+	case PULL_DELTA:
+		rc = serve_delta(p, error);
+		break;
+	case PULL_FIRST:
+	case PULL_RESET:
 		rc = read_snapshot(p, error);
+		break;
 	}
 	if (rc == 0)
 		buffer_append_string(&p->exchange->response.body, "]}");
@@ -346,11 +403,11 @@ pull(struct pulling *p, struct error *error)
 		rc = serve(p, error);
 		if (rc <= 0)
 			return rc;
-		rc = 0;
+		rc = look(p, error);
 	}
 	return rc < 0 ? -1
 		      : error_set(error, ERROR_UNAVAILABLE,
-			    "registrations change too fast");
+			    "the database changes too fast for this pull");
 }
 
 enum exchange_state
@@ -369,7 +426,10 @@ pull_handle(struct exchange *exchange)
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}
+	snprintf(p.since, sizeof(p.since), "%" PRId64,
+	    p.request.cookie_kind == COOKIE_VERSION ? p.request.cookie : -1);
 	rc = pull(&p, &error);
+	db_result_free(p.look);
 	registry_put(app->registry, p.registration);
 	/* What is still under way for a reader that is gone is given up. */
 	if (rc < 0 && p.db != NULL && !db_idle(p.db) &&

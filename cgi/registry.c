@@ -122,6 +122,7 @@ read_tables(struct registration *r, size_t *index,
 
 		table->prefix = copy(&r->arena, rows, i, 0);
 		table->per_user = db_bool(rows, i, 3);
+		r->per_user |= table->per_user;
 		if (table->prefix == NULL ||
 		    read_statement(&r->arena, index, rows, i, 1,
 			&table->pull_all) < 0 ||

@@ -35,6 +35,7 @@ struct registration {
 	int64_t revision;
 	struct registered_table *tables;
 	size_t table_count;
+	bool per_user; /* any of them is */
 	struct map mutators;	  /* name -> index into calls */
 	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args */
 	struct map schema_versions; /* empty: all are accepted */

@@ -30,19 +30,20 @@ select id, client_group_id, last_mutation_id, version
 from replicache_client
 where id = any ($1::text[]);
 
--- $1 group ID. What a pull has to know first; user_id is null for a group that
--- does not exist.
+-- $1 group ID, $2 version. What a pull has to know first, of one snapshot:
+-- where the database is, whose the group is (null if it does not exist), and
+-- which of its clients moved on since the version, as the members of a JSON
+-- object.
 prepare pull_look as
-select (select max(version) from replicache_version) as version,
-  floor, epoch, revision,
-  (select user_id from replicache_client_group where id = $1::text) as user_id
-from replicache_state;
-
--- $1 group ID, $2 version: the clients of the group that moved on since.
-prepare pull_clients as
-select id, last_mutation_id
-from replicache_client
-where client_group_id = $1::text and version > $2::bigint;
+select version, floor, epoch, revision,
+  (select user_id from replicache_client_group where id = $1::text) as user_id,
+  case when version > $2::bigint then
+    (select string_agg(to_json(id) || ':' || last_mutation_id, ',')
+     from replicache_client
+     where client_group_id = $1::text and version > $2::bigint)
+  end as clients
+from replicache_state,
+  (select max(version) as version from replicache_version) as current;
 
 -- $1 version: the keys that are gone since. (Why the upper bound: see
 -- replicache_pull_code.)
