@@ -40,13 +40,15 @@ enum {
 	LOOK_FLOOR,
 	LOOK_EPOCH,
 	LOOK_REVISION,
+	LOOK_STARTED,
 	LOOK_OWNER,
 	LOOK_CLIENTS,
 };
 
 /* Where the database stands. */
 struct stand {
-	int64_t version, floor, revision;
+	int64_t version, floor;
+	struct share_history history;
 };
 
 /* What the client is to be told. */
@@ -65,6 +67,7 @@ struct pulling {
 	struct db *db;
 	const struct registration *registration;
 	struct stand stand;
+	int64_t highest; /* version seen before the look was sent */
 	struct db_result *look; /* its row; has the clients */
 	enum pull_mode mode;
 	struct share_chain chain;  /* from the cookie to where rows begin */
@@ -88,7 +91,11 @@ take_look(struct pulling *p, struct error *error)
 		    "the client group is another user's");
 	p->stand.version = db_int64(p->look, 0, LOOK_VERSION);
 	p->stand.floor = db_int64(p->look, 0, LOOK_FLOOR);
-	p->stand.revision = db_int64(p->look, 0, LOOK_REVISION);
+	p->stand.history.revision = db_int64(p->look, 0, LOOK_REVISION);
+	p->stand.history.epoch = db_int64(p->look, 0, LOOK_EPOCH);
+	p->stand.history.started = db_int64(p->look, 0, LOOK_STARTED);
+	share_observe(p->exchange->app->share, &p->stand.history, p->highest,
+	    p->stand.version);
 	return 0;
 }
 
@@ -102,6 +109,7 @@ send_look(struct pulling *p, struct error *error)
 {
 	const char *const params[] = {p->request.group, p->since};
 
+	p->highest = share_highest(p->exchange->app->share);
 	return db_send_id(p->db, STATEMENT_PULL_LOOK, 2, params, error);
 }
 
@@ -282,6 +290,7 @@ stream_patch(struct pulling *p, struct error *error)
 static int
 take_head(struct pulling *p, struct error *error)
 {
+	struct share_history planned = p->stand.history;
 	enum pull_mode mode;
 
 	if (db_take(p->db, NULL, error) < 0 || /* begin */
@@ -289,7 +298,9 @@ take_head(struct pulling *p, struct error *error)
 	    db_take(p->db, NULL, error) < 0 || /* user */
 	    take_look(p, error) < 0 || choose_mode(p, &mode, error) < 0)
 		return -1;
-	if (mode != p->mode || p->stand.revision != p->registration->revision)
+	if (mode != p->mode ||
+	    p->stand.history.revision != p->registration->revision ||
+	    memcmp(&p->stand.history, &planned, sizeof(planned)) != 0)
 		return 1;
 	write_head(p);
 	return 0;
@@ -327,7 +338,7 @@ end_sharing(struct pulling *p, int rc)
 			length--;
 		}
 	}
-	share_end(p->exchange->app->share, p->registration->revision,
+	share_end(p->exchange->app->share, &p->stand.history,
 	    p->chain.reached, p->stand.version, rows, length);
 }
 
@@ -342,7 +353,7 @@ serve_delta(struct pulling *p, struct error *error)
 	p->chain.count = 0;
 	p->chain.reached = p->request.cookie;
 	if (shared)
-		share_find(share, p->stand.revision, p->request.cookie,
+		share_find(share, &p->stand.history, p->request.cookie,
 		    p->stand.version, &p->chain);
 	snprintf(p->from, sizeof(p->from), "%" PRId64, p->chain.reached);
 	if (p->chain.reached == p->stand.version) {
@@ -371,7 +382,7 @@ serve(struct pulling *p, struct error *error)
 
 	registry_put(app->registry, p->registration);
 	p->registration =
-	    registry_get(app->registry, p->db, p->stand.revision, error);
+	    registry_get(app->registry, p->db, p->stand.history.revision, error);
 	if (p->registration == NULL ||
 	    registration_check_schema(
 		p->registration, p->request.schema_version, error) < 0 ||

@@ -29,7 +29,8 @@ struct share_piece {
 struct share {
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* a reader did */
-	int64_t revision;     /* of all pieces */
+	struct share_history history; /* of all pieces */
+	int64_t highest; /* version seen */
 	struct share_piece *ring[SHARE_PIECES];
 	size_t next; /* where the next piece goes; the oldest is there */
 	size_t bytes;
@@ -86,6 +87,40 @@ share_free(struct share *share)
 	free(share);
 }
 
+int64_t
+share_highest(struct share *share)
+{
+	int64_t highest;
+
+	pthread_mutex_lock(&share->lock);
+	highest = share->highest;
+	pthread_mutex_unlock(&share->lock);
+	return highest;
+}
+
+static bool
+same_history(const struct share_history *a, const struct share_history *b)
+{
+	return a->revision == b->revision && a->epoch == b->epoch &&
+	    a->started == b->started;
+}
+
+void
+share_observe(struct share *share, const struct share_history *history,
+    int64_t highest, int64_t version)
+{
+	pthread_mutex_lock(&share->lock);
+	if (!same_history(&share->history, history) || version < highest) {
+		for (size_t i = 0; i < SHARE_PIECES; i++)
+			evict(share, i);
+		share->history = *history;
+		share->highest = version;
+	}
+	if (share->highest < version)
+		share->highest = version;
+	pthread_mutex_unlock(&share->lock);
+}
+
 /* The piece that leads farthest from FROM, not beyond TO. Called locked. */
 static struct share_piece *
 longest(struct share *share, int64_t from, int64_t to)
@@ -103,13 +138,13 @@ longest(struct share *share, int64_t from, int64_t to)
 }
 
 void
-share_find(struct share *share, int64_t revision, int64_t from, int64_t to,
-    struct share_chain *chain)
+share_find(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, struct share_chain *chain)
 {
 	chain->count = 0;
 	chain->reached = from;
 	pthread_mutex_lock(&share->lock);
-	while (share->revision == revision && chain->reached < to &&
+	while (same_history(&share->history, history) && chain->reached < to &&
 	    chain->count < SHARE_CHAIN_MAX) {
 		struct share_piece *piece = longest(share, chain->reached, to);
 
@@ -185,16 +220,11 @@ make_room(struct share *share, size_t length)
 
 /* Called locked. */
 static void
-keep(struct share *share, int64_t revision, int64_t from, int64_t to,
-    const char *operations, size_t length)
+keep(struct share *share, int64_t from, int64_t to, const char *operations,
+    size_t length)
 {
-	struct share_piece *piece;
+	struct share_piece *piece = malloc(sizeof(*piece) + length);
 
-	if (share->revision != revision)
-		for (size_t i = 0; i < SHARE_PIECES; i++)
-			evict(share, i);
-	share->revision = revision;
-	piece = malloc(sizeof(*piece) + length);
 	if (piece == NULL)
 		return;
 	piece->from = from;
@@ -209,8 +239,8 @@ keep(struct share *share, int64_t revision, int64_t from, int64_t to,
 }
 
 void
-share_end(struct share *share, int64_t revision, int64_t from, int64_t to,
-    const char *operations, size_t length)
+share_end(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, const char *operations, size_t length)
 {
 	size_t reader;
 
@@ -218,8 +248,9 @@ share_end(struct share *share, int64_t revision, int64_t from, int64_t to,
 	reader = find_reader(share, from);
 	if (reader < share->reader_count)
 		share->readers[reader] = share->readers[--share->reader_count];
-	if (operations != NULL && length <= SHARE_PIECE_MAX && to > from)
-		keep(share, revision, from, to, operations, length);
+	if (operations != NULL && length <= SHARE_PIECE_MAX && to > from &&
+	    same_history(&share->history, history))
+		keep(share, from, to, operations, length);
 	pthread_cond_broadcast(&share->ended);
 	pthread_mutex_unlock(&share->lock);
 }

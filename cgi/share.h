@@ -38,6 +38,13 @@
 
 struct patch;
 struct share;
+
+/* Of what history pieces are: they hold only while it is the same. */
+struct share_history {
+	int64_t revision; /* of what is registered */
+	int64_t epoch;	  /* of the versions */
+	int64_t started;  /* of the server */
+};
 struct share_piece;
 
 /* Pieces that follow each other. */
@@ -52,10 +59,21 @@ struct share *share_new(void);
 
 void share_free(struct share *share);
 
-/* Gives the pieces of REVISION that lead from version FROM to version TO or,
- * as far as there are any, towards it; the caller releases the chain. */
-void share_find(struct share *share, int64_t revision, int64_t from, int64_t to,
-    struct share_chain *chain_out);
+/* The highest version that was seen so far. */
+int64_t share_highest(struct share *share);
+
+/*
+ * Tells that the database was seen at VERSION of HISTORY, by a read that began
+ * after share_highest() gave HIGHEST. If history is another, or has gone back
+ * (a backup was restored), all pieces are forgotten.
+ */
+void share_observe(struct share *share, const struct share_history *history,
+    int64_t highest, int64_t version);
+
+/* Gives the pieces that lead from version FROM to version TO or, as far as
+ * there are any, towards it; the caller releases the chain. */
+void share_find(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, struct share_chain *chain_out);
 
 /* Writes the operations of CHAIN. */
 void share_write(const struct share_chain *chain, struct patch *patch);
@@ -72,7 +90,7 @@ bool share_begin(struct share *share, int64_t from);
  * After reading: keeps the LENGTH bytes at OPERATIONS, which lead from FROM to
  * TO. OPERATIONS NULL: there is nothing to keep.
  */
-void share_end(struct share *share, int64_t revision, int64_t from, int64_t to,
-    const char *operations, size_t length);
+void share_end(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, const char *operations, size_t length);
 
 #endif

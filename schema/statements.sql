@@ -31,11 +31,13 @@ from replicache_client
 where id = any ($1::text[]);
 
 -- $1 group ID, $2 version. What a pull has to know first, of one snapshot:
--- where the database is, whose the group is (null if it does not exist), and
--- which of its clients moved on since the version, as the members of a JSON
--- object.
+-- where the database is, since when it runs (another server, or one that was
+-- restored, started at another time), whose the group is (null if it does not
+-- exist), and which of its clients moved on since the version, as the members
+-- of a JSON object.
 prepare pull_look as
 select version, floor, epoch, revision,
+  (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as started,
   (select user_id from replicache_client_group where id = $1::text) as user_id,
   case when version > $2::bigint then
     (select string_agg(to_json(id) || ':' || last_mutation_id, ',')
