@@ -13,8 +13,9 @@
 #include "scan.h"
 #include "utf8.h"
 
-/* Bytes of `\u0000`. */
+/* Bytes of `\u0000`, and of two that are a surrogate pair. */
 #define ESCAPE_U 6
+#define ESCAPE_PAIR 12
 
 /* Reads the four hex digits at AT; -1 if they are not. */
 static int32_t
@@ -54,7 +55,7 @@ read_unicode_escape(const char *at, const char *end, uint32_t *code_out)
 	if (end - at < ESCAPE_U || (high = read_hex4(at + 2)) < 0)
 		return 0;
 	*code_out = (uint32_t)high;
-	if (high < 0xd800 || high > 0xdbff || end - at < 2 * ESCAPE_U ||
+	if (high < 0xd800 || high > 0xdbff || end - at < ESCAPE_PAIR ||
 	    at[ESCAPE_U] != '\\' || at[ESCAPE_U + 1] != 'u')
 		return ESCAPE_U;
 	low = read_hex4(at + ESCAPE_U + 2);
@@ -62,7 +63,7 @@ read_unicode_escape(const char *at, const char *end, uint32_t *code_out)
 		return ESCAPE_U;
 	*code_out = 0x10000 + (((uint32_t)high & 0x3ff) << 10) +
 		    ((uint32_t)low & 0x3ff);
-	return (size_t)2 * ESCAPE_U;
+	return ESCAPE_PAIR;
 }
 
 /* Reads the escape whose backslash is at AT: its code point and length, 0 if
@@ -157,7 +158,7 @@ unsigned
 quoted_flags(const char *at, const char *end)
 {
 	unsigned flags = 0;
-	uint32_t code;
+	uint32_t code = 0;
 
 	while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
 		at += read_escape(at, end, &code);
@@ -171,7 +172,7 @@ quoted_equals(const char *at, const char *end, const char *text)
 {
 	char utf8[UTF8_MAX];
 	size_t length;
-	uint32_t code;
+	uint32_t code = 0;
 
 	for (at++, end--; at < end; text += length) {
 		if (*at != '\\') {
@@ -194,7 +195,7 @@ size_t
 quoted_decode(const char *at, const char *end, char *out, unsigned *flags_out)
 {
 	char *to = out;
-	uint32_t code;
+	uint32_t code = 0;
 
 	*flags_out = 0;
 	for (at++, end--; at < end;) {

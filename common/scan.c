@@ -46,7 +46,9 @@ fail(struct scanner *s, const char *what)
 static char
 peek(const struct scanner *s)
 {
-	return s->at < s->end ? *s->at : '\0';
+	if (s->at == s->end)
+		return '\0';
+	return *s->at;
 }
 
 /* Takes a string, its quote being the next byte. */
