@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 use File::Path qw(make_path remove_tree);
 use Test::More;
 
+use Rig::Http;
 use Rig::Node;
 use Rig::Place qw(srcdir workdir start_process reap_process wait_until
     find_tool slurp spew process_lives);
