@@ -33,8 +33,8 @@ send_limits(struct db *db, const struct settings *settings, struct error *error)
 	char statement[NUMBER_SIZE], lock[NUMBER_SIZE];
 	const char *const params[] = {statement, lock, IDLE_TIMEOUT};
 
-	snprintf(statement, sizeof(statement), "%ld",
-	    settings->statement_timeout);
+	snprintf(
+	    statement, sizeof(statement), "%ld", settings->statement_timeout);
 	snprintf(lock, sizeof(lock), "%ld", settings->lock_timeout);
 	return db_send_id(db, STATEMENT_SET_LIMITS, 3, params, error);
 }
@@ -44,7 +44,15 @@ static int
 send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
     struct error *error)
 {
-	enum { GROUPS, USERS, CLIENTS, CLIENT_GROUPS, BEFORE, AFTER, ARRAYS };
+	enum {
+		GROUPS,
+		USERS,
+		CLIENTS,
+		CLIENT_GROUPS,
+		BEFORE,
+		AFTER,
+		ARRAYS
+	};
 	struct pgarray arrays[ARRAYS];
 	const char *params[ARRAYS];
 
@@ -130,8 +138,8 @@ take_commit(struct db *db, struct error *error)
 	if (db_take(db, &result, error) < 0)
 		return -1;
 	if (strcmp(db_tag(result), "COMMIT") != 0)
-		rc = error_set(error, ERROR_UNAVAILABLE,
-		    "COMMIT answered %s", db_tag(result));
+		rc = error_set(error, ERROR_UNAVAILABLE, "COMMIT answered %s",
+		    db_tag(result));
 	db_result_free(result);
 	return rc;
 }

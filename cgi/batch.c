@@ -22,7 +22,7 @@ struct batch {
 	void *relieve_context;
 	pthread_mutex_t lock;
 	struct batch_queue looking, applying; /* what waits */
-	bool look_led, apply_led;	      /* a thread is at it */
+	bool look_led, apply_led;             /* a thread is at it */
 };
 
 struct batch *
@@ -115,7 +115,7 @@ lead_apply(struct batch *batch)
 	struct batch_job *job;
 
 	while ((job = batch->applying.first) != NULL &&
-	    batch_has_room(&batch->context, mutations, bytes)) {
+	       batch_has_room(&batch->context, mutations, bytes)) {
 		batch_queue_take(&batch->applying);
 		batch_measure(job, &mutations, &bytes);
 		batch_queue_add(&round, job);

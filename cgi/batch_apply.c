@@ -44,7 +44,7 @@ batch_has_room(
     const struct batch_context *context, size_t mutations, size_t bytes)
 {
 	return mutations < (size_t)context->settings->batch_mutations &&
-	    bytes < (size_t)context->settings->batch_bytes;
+	       bytes < (size_t)context->settings->batch_bytes;
 }
 
 void
@@ -70,8 +70,8 @@ batch_fail(struct batch_queue *round, const struct error *error)
 
 /* Ends JOB alone, taking it out of the round. */
 static void
-fail_one(struct round *round, struct batch_job *failed,
-    const struct error *error)
+fail_one(
+    struct round *round, struct batch_job *failed, const struct error *error)
 {
 	struct batch_queue rest = {NULL, NULL};
 	struct batch_job *job;
@@ -144,7 +144,7 @@ plan_job(struct round *round, struct batch_job *job, size_t *bytes)
 	const struct push *push = job->push;
 	struct apply_plan *plan = &round->plan;
 	bool guarded = round->guarded ||
-	    *suspect(round->context, push->group) > clock_ms();
+		       *suspect(round->context, push->group) > clock_ms();
 
 	job->planned = job->from;
 	if (plan_group(round, job) < 0)
@@ -262,8 +262,8 @@ static void
 pause_before(int tries, unsigned seed)
 {
 	long ms = PAUSE_FIRST_MS << tries;
-	struct timespec time = {.tv_nsec =
-		(ms / 2 + rand_r(&seed) % (ms / 2 + 1)) * 1000000};
+	struct timespec time = {
+	    .tv_nsec = (ms / 2 + rand_r(&seed) % (ms / 2 + 1)) * 1000000};
 
 	nanosleep(&time, NULL);
 }
@@ -360,14 +360,14 @@ handle_failure(struct round *round, size_t failed, struct error *error)
 			fail_one(round, round->owners[failed], error);
 		/* Perhaps COMMIT was done: the look will tell. */
 		return last || renew_connection(round, error) < 0
-		    ? -1
-		    : look_again(round, error);
+			   ? -1
+			   : look_again(round, error);
 	case DB_FAILURE_MOVED:
 		return last ? -1 : look_again(round, error);
 	case DB_FAILURE_OWN:
 		if (failed != APPLY_NONE)
-			*suspect(round->context,
-			    round->plan.calls[failed].group) =
+			*suspect(
+			    round->context, round->plan.calls[failed].group) =
 			    clock_ms() + BATCH_SUSPECT_MS;
 		if (!round->guarded) {
 			round->guarded = true;

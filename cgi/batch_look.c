@@ -24,9 +24,22 @@ struct look {
 	int64_t epoch, revision;
 };
 
-enum { STATE_VERSION, STATE_FLOOR, STATE_EPOCH, STATE_REVISION };
-enum { GROUP_ID, GROUP_USER };
-enum { CLIENT_ID, CLIENT_GROUP, CLIENT_LAST_MUTATION_ID, CLIENT_VERSION };
+enum {
+	STATE_VERSION,
+	STATE_FLOOR,
+	STATE_EPOCH,
+	STATE_REVISION
+};
+enum {
+	GROUP_ID,
+	GROUP_USER
+};
+enum {
+	CLIENT_ID,
+	CLIENT_GROUP,
+	CLIENT_LAST_MUTATION_ID,
+	CLIENT_VERSION
+};
 
 /* Writes the distinct groups and clients of the jobs as array literals. */
 static int
@@ -72,8 +85,7 @@ read_rows(struct db *db, const char *groups, const char *clients,
 		return -1;
 	if (db_take(db, &look->state, error) < 0 ||
 	    db_take(db, &look->groups, error) < 0 ||
-	    db_take(db, &look->clients, error) < 0 ||
-	    db_finish(db, error) < 0)
+	    db_take(db, &look->clients, error) < 0 || db_finish(db, error) < 0)
 		return -1;
 	if (db_rows(look->state) != 1)
 		return error_set(error, ERROR_UNAVAILABLE,
@@ -130,8 +142,8 @@ read_clients(const struct look *look, struct batch_job *job, bool *uncertain,
 			push->group) != 0)
 			return error_set(error, ERROR_FORBIDDEN,
 			    "a client is of another client group");
-		client->last_mutation_id = db_int64(
-		    look->clients, (int)row, CLIENT_LAST_MUTATION_ID);
+		client->last_mutation_id =
+		    db_int64(look->clients, (int)row, CLIENT_LAST_MUTATION_ID);
 		uncertain[i] = db_int64(look->clients, (int)row,
 				   CLIENT_VERSION) < look->epoch;
 	}
@@ -150,10 +162,10 @@ check_order(struct batch_job *job, const bool *uncertain, size_t *fresh_out,
     struct error *error)
 {
 	const struct push *push = job->push;
-	int64_t *last = arena_calloc(
-	    job->arena, push->client_count + 1, sizeof(*last));
-	bool *seen = arena_calloc(
-	    job->arena, push->client_count + 1, sizeof(*seen));
+	int64_t *last =
+	    arena_calloc(job->arena, push->client_count + 1, sizeof(*last));
+	bool *seen =
+	    arena_calloc(job->arena, push->client_count + 1, sizeof(*seen));
 
 	if (last == NULL || seen == NULL)
 		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
@@ -169,11 +181,13 @@ check_order(struct batch_job *job, const bool *uncertain, size_t *fresh_out,
 		}
 		if (mutation->id > last[mutation->client] + 1)
 			return uncertain[mutation->client] &&
-				!seen[mutation->client]
-			    ? error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
-				  "a client's earlier mutations are unknown")
-			    : error_set(error, ERROR_MUTATION_GAP,
-				  "a mutation ID is not the next one");
+				       !seen[mutation->client]
+				   ? error_set(error,
+					 ERROR_CLIENT_STATE_NOT_FOUND,
+					 "a client's earlier mutations are "
+					 "unknown")
+				   : error_set(error, ERROR_MUTATION_GAP,
+					 "a mutation ID is not the next one");
 		seen[mutation->client] = true;
 		last[mutation->client]++;
 		++*fresh_out;
@@ -191,8 +205,8 @@ judge(const struct look *look, const struct registration *registration,
 	bool *uncertain = arena_calloc(job->arena, clients, sizeof(*uncertain));
 
 	if (job->clients == NULL)
-		job->clients = arena_calloc(
-		    job->arena, clients, sizeof(*job->clients));
+		job->clients =
+		    arena_calloc(job->arena, clients, sizeof(*job->clients));
 	if (job->clients == NULL || uncertain == NULL)
 		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
 	if (registration_check_schema(
@@ -277,8 +291,8 @@ batch_look(struct batch_context *context, struct batch_queue *round,
 		if (db == NULL)
 			break;
 		arena_reset(&context->look_arena);
-		rc = batch_look_through(context, db, &context->look_arena,
-		    round, ready, &error);
+		rc = batch_look_through(
+		    context, db, &context->look_arena, round, ready, &error);
 		pool_put(context->pool, db);
 		if (rc == 0)
 			return;

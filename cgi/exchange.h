@@ -26,7 +26,7 @@ struct exchange {
 	struct arena arena; /* all memory of the request */
 	struct request request;
 	struct response response;
-	int64_t started; /* clock_us() */
+	int64_t started;       /* clock_us() */
 	struct exchange *next; /* the server's */
 
 	/* A push, while it is parked: */
@@ -37,7 +37,7 @@ struct exchange {
 enum exchange_state {
 	EXCHANGE_ANSWERED, /* the response is filled in */
 	EXCHANGE_PARKED,   /* not the caller's any more; it will be resumed */
-	EXCHANGE_CUT,	   /* failed while it was being sent */
+	EXCHANGE_CUT,      /* failed while it was being sent */
 };
 
 /* Serves the request on TRANSPORT, which it takes over, to its end; unless it

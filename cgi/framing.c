@@ -60,7 +60,7 @@ read_length(const unsigned char **at, const unsigned char *end, size_t *length)
 	if (end - p < 4)
 		return false;
 	*length = (size_t)(p[0] & 0x7f) << 24 | (size_t)p[1] << 16 |
-	    (size_t)p[2] << 8 | p[3];
+		  (size_t)p[2] << 8 | p[3];
 	*at = p + 4;
 	return true;
 }
@@ -94,8 +94,8 @@ sound_begin(const unsigned char *bytes, const struct record *record)
 {
 	/* libfcgi does not skip padding here; no web server has any. */
 	return bytes[0] == FASTCGI_VERSION && record->type == RECORD_BEGIN &&
-	    record->id != 0 && record->content == BEGIN_SIZE &&
-	    record->padding == 0;
+	       record->id != 0 && record->content == BEGIN_SIZE &&
+	       record->padding == 0;
 }
 
 /* What a walk over the records has come to. */
@@ -155,8 +155,7 @@ framing_judge(const unsigned char *bytes, size_t length, unsigned char *scratch)
 		if (!read_header(bytes + at, length - at, &record))
 			break;
 		if (!walk.params_end &&
-		    record.content + record.padding >
-			length - at - HEADER_SIZE)
+		    record.content + record.padding > length - at - HEADER_SIZE)
 			break;
 		judged = take_record(&walk, bytes + at, &record, scratch);
 		if (judged != FRAMING_MORE)

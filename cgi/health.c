@@ -17,7 +17,12 @@
 #include "pool.h"
 #include "registry.h"
 
-enum { HEALTH_VERSION, HEALTH_REVISION, HEALTH_FLOOR, HEALTH_IN_RECOVERY };
+enum {
+	HEALTH_VERSION,
+	HEALTH_REVISION,
+	HEALTH_FLOOR,
+	HEALTH_IN_RECOVERY
+};
 
 static int
 ask(struct db *db, struct db_result **result, struct error *error)
@@ -46,8 +51,8 @@ examine(struct exchange *exchange, json_object *answer)
 		reason = "database unreachable";
 	} else if (ask(db, &result, &error) < 0) {
 		reason = db_failure(&error) == DB_FAILURE_OWN
-		    ? "schema not installed"
-		    : "database not answering";
+			     ? "schema not installed"
+			     : "database not answering";
 	} else {
 		bool standby = db_bool(result, 0, HEALTH_IN_RECOVERY);
 

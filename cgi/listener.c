@@ -61,9 +61,9 @@ enum state {
 struct connection {
 	enum state state;
 	uint32_t generation; /* tells a re-used descriptor from its past */
-	int64_t since;	     /* clock_ms() of accept */
-	bool sound;	     /* only its body's end is missing */
-	bool trusted;	     /* served before that was there */
+	int64_t since;       /* clock_ms() of accept */
+	bool sound;          /* only its body's end is missing */
+	bool trusted;        /* served before that was there */
 };
 
 struct listener {
@@ -75,8 +75,8 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
-	int trusted;	/* connections served on trust */
-	bool trust_due; /* listener_tick() saw one that should be */
+	int trusted;             /* connections served on trust */
+	bool trust_due;          /* listener_tick() saw one that should be */
 	int64_t shortage_logged; /* clock_ms() */
 };
 
@@ -87,8 +87,8 @@ listener_is_socket(int fd)
 	socklen_t length = sizeof(listens);
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) ==
-	    0 &&
-	    listens != 0;
+		   0 &&
+	       listens != 0;
 }
 
 static bool
@@ -104,9 +104,8 @@ static bool
 is_live(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool live = fd >= 0 &&
-	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) ==
-		0;
+	bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address,
+				   sizeof(*address)) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -146,7 +145,7 @@ listener_bind(const char *path, struct error *error)
 		return error_set(error, ERROR_CONFIG,
 		    "%s: longer than the %zu bytes a socket's path may have",
 		    path, sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_set(
@@ -174,12 +173,10 @@ open_descriptors(struct listener *listener)
 	int flags = fcntl(listener->fd, F_GETFL);
 
 	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
-	listener->wake =
-	    eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	listener->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	listener->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (flags < 0 ||
-	    fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	if (flags < 0 || fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    listener->epoll < 0 || listener->wake < 0 || listener->stop < 0)
 		return -1;
 	if (watch(listener, listener->wake, EPOLLIN, TAG_WAKE) < 0 ||
@@ -395,8 +392,8 @@ may_trust(const struct listener *listener, const struct connection *connection,
     int64_t now)
 {
 	return connection->state == STATE_WAITING && connection->sound &&
-	    now - connection->since > BODY_PATIENCE_MS &&
-	    listener->trusted < (listener->settings->workers + 1) / 2;
+	       now - connection->since > BODY_PATIENCE_MS &&
+	       listener->trusted < (listener->settings->workers + 1) / 2;
 }
 
 /* Something happened to a waiting connection: more bytes, or its end. */
@@ -468,9 +465,8 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 		case TAG_WAKE:
 			if (read(listener->wake, &count, sizeof(count)) < 0)
 				break;
-			return take_trusted(listener, fd_out)
-			    ? LISTENER_REQUEST
-			    : LISTENER_WOKEN;
+			return take_trusted(listener, fd_out) ? LISTENER_REQUEST
+							      : LISTENER_WOKEN;
 		case TAG_LISTEN:
 			if (accept_one(listener, scratch, fd_out))
 				return LISTENER_REQUEST;
@@ -543,7 +539,7 @@ listener_tick(struct listener *listener)
 			forget(listener, (int)i);
 			close((int)i);
 		} else if (connection->state == STATE_SERVED &&
-		    age > listener->settings->request_timeout) {
+			   age > listener->settings->request_timeout) {
 			/* Ends a body that drips; one that is there is not
 			 * concerned, nor is the answer. */
 			shutdown((int)i, SHUT_RD);

@@ -27,25 +27,24 @@
 static void
 print_help(FILE *out)
 {
-	fputs(
-	    "Usage: replicache.fcgi [--listen PATH]\n"
-	    "       replicache.fcgi --check-config | --dump-config\n"
-	    "       replicache.fcgi --help | --version\n"
-	    "\n"
-	    "A Replicache server: push and pull over FastCGI, beside "
-	    "Postgres.\n"
-	    "Listens on standard input when that is a socket, as spawn-fcgi "
-	    "and systemd\n"
-	    "start it; runs as a CGI program when the web server does.\n"
-	    "\n"
-	    "  --listen PATH   listen on a Unix socket at PATH, mode 0660\n"
-	    "  --check-config  check the settings, and exit 0 if they are "
-	    "good\n"
-	    "  --dump-config   print the settings in force\n"
-	    "  --help          print this\n"
-	    "  --version       print the version\n"
-	    "\n"
-	    "Settings, from the environment (default in parentheses):\n",
+	fputs("Usage: replicache.fcgi [--listen PATH]\n"
+	      "       replicache.fcgi --check-config | --dump-config\n"
+	      "       replicache.fcgi --help | --version\n"
+	      "\n"
+	      "A Replicache server: push and pull over FastCGI, beside "
+	      "Postgres.\n"
+	      "Listens on standard input when that is a socket, as spawn-fcgi "
+	      "and systemd\n"
+	      "start it; runs as a CGI program when the web server does.\n"
+	      "\n"
+	      "  --listen PATH   listen on a Unix socket at PATH, mode 0660\n"
+	      "  --check-config  check the settings, and exit 0 if they are "
+	      "good\n"
+	      "  --dump-config   print the settings in force\n"
+	      "  --help          print this\n"
+	      "  --version       print the version\n"
+	      "\n"
+	      "Settings, from the environment (default in parentheses):\n",
 	    out);
 	settings_help(out);
 	fputs("\nlibpq's own PG* variables are honoured, except as a CGI "
@@ -77,13 +76,19 @@ dump_config(const struct settings *settings)
 static int
 read_options(int argc, char **argv, struct options *options)
 {
-	enum { LISTEN, CHECK, DUMP, HELP, VERSION_ };
+	enum {
+		LISTEN,
+		CHECK,
+		DUMP,
+		HELP,
+		SHOW_VERSION
+	};
 	static const struct option known[] = {
 	    {"listen", required_argument, NULL, LISTEN},
 	    {"check-config", no_argument, NULL, CHECK},
 	    {"dump-config", no_argument, NULL, DUMP},
 	    {"help", no_argument, NULL, HELP},
-	    {"version", no_argument, NULL, VERSION_}, {NULL, 0, NULL, 0}};
+	    {"version", no_argument, NULL, SHOW_VERSION}, {NULL, 0, NULL, 0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -100,7 +105,7 @@ read_options(int argc, char **argv, struct options *options)
 		case HELP:
 			print_help(stdout);
 			return EXIT_SUCCESS;
-		case VERSION_:
+		case SHOW_VERSION:
 			puts(PACKAGE_STRING);
 			return EXIT_SUCCESS;
 		default:
@@ -140,9 +145,9 @@ serve(const struct settings *settings, const struct options *options,
 	app.pool = pool_new(settings);
 	app.registry = app.pool == NULL ? NULL : registry_new(app.pool);
 	app.batch = app.registry == NULL
-	    ? NULL
-	    : batch_new(
-		  settings, app.pool, app.registry, server_relieve, &app);
+			? NULL
+			: batch_new(settings, app.pool, app.registry,
+			      server_relieve, &app);
 	app.share = share_new();
 	if (app.batch == NULL || app.share == NULL) {
 		error_set(error, ERROR_CONFIG, "out of memory");
@@ -150,9 +155,9 @@ serve(const struct settings *settings, const struct options *options,
 		oneshot_run(&app);
 		rc = 0;
 	} else if ((fd = find_listener(options, error)) >= 0) {
-		rc = fastcgi_init() < 0
-		    ? error_set(error, ERROR_CONFIG, "libfcgi does not start")
-		    : server_run(&app, fd, error);
+		rc = fastcgi_init() < 0 ? error_set(error, ERROR_CONFIG,
+					      "libfcgi does not start")
+					: server_run(&app, fd, error);
 		if (options->listen != NULL)
 			unlink(options->listen);
 	}
@@ -188,8 +193,8 @@ main(int argc, char **argv)
 			status = options.action(&settings);
 		else
 			status = serve(&settings, &options, oneshot, &error) < 0
-			    ? EXIT_FAILURE
-			    : EXIT_SUCCESS;
+				     ? EXIT_FAILURE
+				     : EXIT_SUCCESS;
 	}
 	if (status != EXIT_SUCCESS)
 		log_error("%s", error.message);

@@ -33,7 +33,7 @@ bool
 oneshot_wanted(void)
 {
 	return getenv("GATEWAY_INTERFACE") != NULL ||
-	    getenv("REQUEST_METHOD") != NULL;
+	       getenv("REQUEST_METHOD") != NULL;
 }
 
 void

@@ -13,7 +13,11 @@
 #include "db.h"
 #include "jsonw.h"
 
-enum { COLUMN_KEY, COLUMN_GONE, COLUMN_FIRST };
+enum {
+	COLUMN_KEY,
+	COLUMN_GONE,
+	COLUMN_FIRST
+};
 
 void
 patch_init(struct patch *patch, struct buffer *out)

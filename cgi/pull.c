@@ -7,8 +7,8 @@
  * database stands and how far the group's clients are. If that is where the
  * client stands, or if other pulls have read what lies between (share.h), that
  * is the answer. Else a second one reads, in one snapshot, the same again,
- * tombstones and rows, and streams them. The last brace is written only after the snapshot was read to
- * its end: an answer that was cut does not parse.
+ * tombstones and rows, and streams them. The last brace is written only after
+ * the snapshot was read to its end: an answer that was cut does not parse.
  */
 #include "config.h"
 
@@ -67,12 +67,12 @@ struct pulling {
 	struct db *db;
 	const struct registration *registration;
 	struct stand stand;
-	int64_t highest; /* version seen before the look was sent */
+	int64_t highest;        /* version seen before the look was sent */
 	struct db_result *look; /* its row; has the clients */
 	enum pull_mode mode;
-	struct share_chain chain;  /* from the cookie to where rows begin */
-	char from[NUMBER_SIZE];	   /* ... which is this, as a parameter */
-	size_t rows_at;		   /* where they begin in the body */
+	struct share_chain chain; /* from the cookie to where rows begin */
+	char from[NUMBER_SIZE];   /* ... which is this, as a parameter */
+	size_t rows_at;           /* where they begin in the body */
 };
 
 /* Takes the row of pull_look, and checks whose the group is. */
@@ -203,8 +203,7 @@ send_rows(struct pulling *p, struct error *error)
 		int rc;
 
 		if (p->mode == PULL_DELTA)
-			rc = db_send(
-			    p->db, &table->pull_since, 1, from, error);
+			rc = db_send(p->db, &table->pull_since, 1, from, error);
 		else
 			rc = db_send(p->db, &table->pull_all, 0, NULL, error);
 		if (rc < 0)
@@ -338,8 +337,8 @@ end_sharing(struct pulling *p, int rc)
 			length--;
 		}
 	}
-	share_end(p->exchange->app->share, &p->stand.history,
-	    p->chain.reached, p->stand.version, rows, length);
+	share_end(p->exchange->app->share, &p->stand.history, p->chain.reached,
+	    p->stand.version, rows, length);
 }
 
 /* What others have read, and from there on the database. 1: start over. */
@@ -381,8 +380,8 @@ serve(struct pulling *p, struct error *error)
 	int rc = 0;
 
 	registry_put(app->registry, p->registration);
-	p->registration =
-	    registry_get(app->registry, p->db, p->stand.history.revision, error);
+	p->registration = registry_get(
+	    app->registry, p->db, p->stand.history.revision, error);
 	if (p->registration == NULL ||
 	    registration_check_schema(
 		p->registration, p->request.schema_version, error) < 0 ||
@@ -432,8 +431,8 @@ pull_handle(struct exchange *exchange)
 	if (auth_user(&exchange->request, app->settings, &p.user, &error) < 0 ||
 	    protocol_parse_pull(exchange->request.body,
 		exchange->request.body_length,
-		(size_t)app->settings->max_tokens, &exchange->arena,
-		&p.request, &error) < 0) {
+		(size_t)app->settings->max_tokens, &exchange->arena, &p.request,
+		&error) < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}

@@ -23,7 +23,7 @@ answer(struct batch_job *job)
 {
 	struct exchange *exchange =
 	    (struct exchange *)(void *)((char *)job -
-		offsetof(struct exchange, job));
+					offsetof(struct exchange, job));
 
 	if (job->error.code == ERROR_NONE)
 		response_json(&exchange->response, 200, "{}");

@@ -23,7 +23,7 @@ struct registry {
 	struct pool *pool;
 	pthread_mutex_t lock;
 	struct registration *current; /* counts as a user of it */
-	size_t next_index;	      /* of the next registered statement */
+	size_t next_index;            /* of the next registered statement */
 };
 
 struct registry *
@@ -66,8 +66,7 @@ drop(struct registration *registration)
 }
 
 void
-registry_put(
-    struct registry *registry, const struct registration *registration)
+registry_put(struct registry *registry, const struct registration *registration)
 {
 	union {
 		const struct registration *in;
@@ -93,9 +92,8 @@ copy(struct arena *arena, const struct db_result *rows, int row, int column)
  * life of the process, so a connection can't run an older text by mistake.
  */
 static int
-read_statement(struct arena *arena, size_t *index,
-    const struct db_result *rows, int row, int column,
-    struct statement *statement)
+read_statement(struct arena *arena, size_t *index, const struct db_result *rows,
+    int row, int column, struct statement *statement)
 {
 	char name[32];
 
@@ -107,14 +105,13 @@ read_statement(struct arena *arena, size_t *index,
 }
 
 static int
-read_tables(struct registration *r, size_t *index,
-    const struct db_result *rows)
+read_tables(struct registration *r, size_t *index, const struct db_result *rows)
 {
 	int count = db_rows(rows);
 
 	r->table_count = (size_t)count;
-	r->tables = arena_calloc(
-	    &r->arena, r->table_count + 1, sizeof(*r->tables));
+	r->tables =
+	    arena_calloc(&r->arena, r->table_count + 1, sizeof(*r->tables));
 	if (r->tables == NULL)
 		return -1;
 	for (int i = 0; i < count; i++) {
@@ -124,10 +121,10 @@ read_tables(struct registration *r, size_t *index,
 		table->per_user = db_bool(rows, i, 3);
 		r->per_user |= table->per_user;
 		if (table->prefix == NULL ||
-		    read_statement(&r->arena, index, rows, i, 1,
-			&table->pull_all) < 0 ||
-		    read_statement(&r->arena, index, rows, i, 2,
-			&table->pull_since) < 0)
+		    read_statement(
+			&r->arena, index, rows, i, 1, &table->pull_all) < 0 ||
+		    read_statement(
+			&r->arena, index, rows, i, 2, &table->pull_since) < 0)
 			return -1;
 	}
 	return 0;
@@ -148,8 +145,8 @@ read_keys(struct arena *arena, const struct db_result *rows, struct map *map)
 }
 
 static int
-read_mutators(struct registration *r, size_t *index,
-    const struct db_result *rows)
+read_mutators(
+    struct registration *r, size_t *index, const struct db_result *rows)
 {
 	int count = db_rows(rows);
 
@@ -160,8 +157,8 @@ read_mutators(struct registration *r, size_t *index,
 	if (r->calls == NULL)
 		return -1;
 	for (int i = 0; i < count; i++)
-		if (read_statement(
-			&r->arena, index, rows, i, 1, &r->calls[i]) < 0)
+		if (read_statement(&r->arena, index, rows, i, 1, &r->calls[i]) <
+		    0)
 			return -1;
 	return 0;
 }
@@ -189,10 +186,11 @@ load(struct db *db, struct registration *r, size_t *index, struct error *error)
 	    db_take(db, &versions, error) == 0 && db_finish(db, error) == 0) {
 		r->revision = db_int64(state, 0, 3);
 		rc = read_tables(r, index, tables) < 0 ||
-			read_mutators(r, index, mutators) < 0 ||
-			read_keys(&r->arena, versions, &r->schema_versions) < 0
-		    ? error_set(error, ERROR_UNAVAILABLE, "out of memory")
-		    : 0;
+			     read_mutators(r, index, mutators) < 0 ||
+			     read_keys(
+				 &r->arena, versions, &r->schema_versions) < 0
+			 ? error_set(error, ERROR_UNAVAILABLE, "out of memory")
+			 : 0;
 	}
 	db_result_free(state);
 	db_result_free(tables);
@@ -203,17 +201,19 @@ load(struct db *db, struct registration *r, size_t *index, struct error *error)
 
 /* Loads a new registration and makes it the current one. Called locked, so
  * that one thread loads and the others wait for it. */
-static int
+static struct registration *
 replace(struct registry *registry, struct db *db, struct error *error)
 {
 	struct registration *r = calloc(1, sizeof(*r));
 
-	if (r == NULL)
-		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
+	if (r == NULL) {
+		error_set(error, ERROR_UNAVAILABLE, "out of memory");
+		return NULL;
+	}
 	arena_init(&r->arena, REGISTRY_BYTES_MAX);
 	if (load(db, r, &registry->next_index, error) < 0) {
 		registration_free(r);
-		return -1;
+		return NULL;
 	}
 	log_info("registered: %zu tables, %zu mutators (revision %lld)",
 	    r->table_count, r->mutators.count, (long long)r->revision);
@@ -222,22 +222,21 @@ replace(struct registry *registry, struct db *db, struct error *error)
 		pool_recycle(registry->pool);
 	drop(registry->current);
 	registry->current = r;
-	return 0;
+	return r;
 }
 
 const struct registration *
 registry_get(struct registry *registry, struct db *db, int64_t revision,
     struct error *error)
 {
-	struct registration *r = NULL;
+	struct registration *r;
 
 	pthread_mutex_lock(&registry->lock);
-	if ((registry->current != NULL &&
-		registry->current->revision == revision) ||
-	    replace(registry, db, error) == 0) {
-		r = registry->current;
+	r = registry->current;
+	if (r == NULL || r->revision != revision)
+		r = replace(registry, db, error);
+	if (r != NULL)
 		r->users++;
-	}
 	pthread_mutex_unlock(&registry->lock);
 	return r;
 }

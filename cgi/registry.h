@@ -27,7 +27,7 @@ struct registered_table {
 	const char *prefix;
 	struct statement pull_all;   /* no parameter */
 	struct statement pull_since; /* $1 version */
-	bool per_user;		     /* its rows depend on who asks */
+	bool per_user;               /* its rows depend on who asks */
 };
 
 /* One revision of what is registered. Constant once made. */
@@ -35,8 +35,8 @@ struct registration {
 	int64_t revision;
 	struct registered_table *tables;
 	size_t table_count;
-	bool per_user; /* any of them is */
-	struct map mutators;	  /* name -> index into calls */
+	bool per_user;           /* any of them is */
+	struct map mutators;     /* name -> index into calls */
 	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args */
 	struct map schema_versions; /* empty: all are accepted */
 	/* private */

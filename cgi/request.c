@@ -63,12 +63,12 @@ last_segment(const char *uri)
 static void
 copy_id(char *to, const char *from)
 {
-	size_t length = strspn(from,
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789_.:-");
+	size_t length =
+	    strspn(from, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+			 "0123456789_.:-");
 
 	to[0] = '\0';
-	if (from[length] == '\0' && length <= REQUEST_ID_MAX)
+	if (length <= REQUEST_ID_MAX && from[length] == '\0')
 		memcpy(to, from, length + 1);
 }
 
@@ -106,7 +106,7 @@ is_json(const char *type)
 		return *type == '\0';
 	type += sizeof(charset) - 1;
 	return strcasecmp(type, "utf-8") == 0 ||
-	    strcasecmp(type, "\"utf-8\"") == 0;
+	       strcasecmp(type, "\"utf-8\"") == 0;
 }
 
 static int
@@ -205,8 +205,8 @@ read_unknown(struct request *request, struct transport *transport, size_t max,
 		if (body == NULL)
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "out of memory");
-		if (read_full(transport, body + used, room - used, &got,
-			error) < 0)
+		if (read_full(
+			transport, body + used, room - used, &got, error) < 0)
 			return -1;
 		used += got;
 		if (used > max)

@@ -187,8 +187,7 @@ send_body(struct response *response, bool whole)
 	if (!response->started)
 		rc = send_head(response, whole);
 	if (rc == 0 && body->length > 0 && !response->head_only)
-		rc = transport->ops->write(
-		    transport, body->data, body->length);
+		rc = transport->ops->write(transport, body->data, body->length);
 	response->sent += body->length;
 	buffer_reset(body);
 	response->broken = rc < 0;

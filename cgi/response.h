@@ -27,12 +27,12 @@ struct transport;
 struct response {
 	struct transport *transport;
 	struct buffer body;
-	int status;	    /* 0 until the answer is known */
+	int status;         /* 0 until the answer is known */
 	const char *header; /* one more header line with CRLF, or "" */
-	bool head_only;	    /* HEAD: no body is sent */
-	bool started;	    /* headers are out */
-	bool broken;	    /* the peer is gone */
-	uint64_t sent;	    /* bytes of the body */
+	bool head_only;     /* HEAD: no body is sent */
+	bool started;       /* headers are out */
+	bool broken;        /* the peer is gone */
+	uint64_t sent;      /* bytes of the body */
 };
 
 void response_init(struct response *response, struct transport *transport);
@@ -43,8 +43,7 @@ void response_fini(struct response *response);
 void response_json(struct response *response, int status, const char *body);
 
 /* Answers 204 or the like, without a body, with one more HEADER line. */
-void response_empty(
-    struct response *response, int status, const char *header);
+void response_empty(struct response *response, int status, const char *header);
 
 /* Answers with what ERROR is to the client of REQUEST. */
 void response_error(struct response *response, const struct request *request,

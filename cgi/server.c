@@ -211,34 +211,47 @@ drain(struct server *server)
 	return true;
 }
 
+/* Serves until the signal to end, and drains. */
+static void
+serve_and_drain(struct server *server, const sigset_t *wanted)
+{
+	log_info("serving with %ld workers", server->thread_count);
+	log_info("signal %d: finishing", watch(server, wanted));
+	if (drain(server))
+		return;
+	/* Threads are stuck in requests: end with them. What was not
+	 * committed is sent again. */
+	log_warning("requests were cut at the end");
+	_Exit(0);
+}
+
 int
 server_run(struct app *app, int fd, struct error *error)
 {
-	struct server server = {.app = app};
+	struct server *server = calloc(1, sizeof(*server));
 	sigset_t wanted;
 	int rc;
 
+	if (server == NULL)
+		return error_set(error, ERROR_CONFIG, "out of memory");
 	block_signals(&wanted);
-	server.listener = listener_new(fd, app->settings, error);
-	if (server.listener == NULL)
+	server->app = app;
+	server->listener = listener_new(fd, app->settings, error);
+	if (server->listener == NULL) {
+		free(server);
 		return -1;
-	pthread_mutex_init(&server.lock, NULL);
-	app->resume = resume;
-	app->server = &server;
-	rc = start_threads(&server, error);
-	if (rc == 0) {
-		log_info("serving with %ld workers", server.thread_count);
-		log_info("signal %d: finishing", watch(&server, &wanted));
-		if (!drain(&server)) {
-			/* Threads are stuck in requests: end with them. What
-			 * was not committed is sent again. */
-			log_warning("requests were cut at the end");
-			_Exit(0);
-		}
 	}
-	stop_threads(&server);
-	free(server.threads);
-	pthread_mutex_destroy(&server.lock);
-	listener_free(server.listener);
+	pthread_mutex_init(&server->lock, NULL);
+	app->resume = resume;
+	app->server = server;
+	rc = start_threads(server, error);
+	if (rc == 0)
+		serve_and_drain(server, &wanted);
+	stop_threads(server);
+	app->server = NULL;
+	free(server->threads);
+	pthread_mutex_destroy(&server->lock);
+	listener_free(server->listener);
+	free(server);
 	return rc;
 }

@@ -28,9 +28,9 @@ struct share_piece {
 
 struct share {
 	pthread_mutex_t lock;
-	pthread_cond_t ended; /* a reader did */
+	pthread_cond_t ended;         /* a reader did */
 	struct share_history history; /* of all pieces */
-	int64_t highest; /* version seen */
+	int64_t highest;              /* version seen */
 	struct share_piece *ring[SHARE_PIECES];
 	size_t next; /* where the next piece goes; the oldest is there */
 	size_t bytes;
@@ -102,7 +102,7 @@ static bool
 same_history(const struct share_history *a, const struct share_history *b)
 {
 	return a->revision == b->revision && a->epoch == b->epoch &&
-	    a->started == b->started;
+	       a->started == b->started;
 }
 
 void
@@ -145,7 +145,7 @@ share_find(struct share *share, const struct share_history *history,
 	chain->reached = from;
 	pthread_mutex_lock(&share->lock);
 	while (same_history(&share->history, history) && chain->reached < to &&
-	    chain->count < SHARE_CHAIN_MAX) {
+	       chain->count < SHARE_CHAIN_MAX) {
 		struct share_piece *piece = longest(share, chain->reached, to);
 
 		if (piece == NULL)

@@ -42,7 +42,7 @@ struct share;
 /* Of what history pieces are: they hold only while it is the same. */
 struct share_history {
 	int64_t revision; /* of what is registered */
-	int64_t epoch;	  /* of the versions */
+	int64_t epoch;    /* of the versions */
 	int64_t started;  /* of the server */
 };
 struct share_piece;

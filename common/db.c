@@ -41,16 +41,16 @@ enum prepared_state {
 struct db {
 	PGconn *conn;
 	PGcancel *cancel;
-	bool named; /* statements are prepared by name */
+	bool named;              /* statements are prepared by name */
 	unsigned char *prepared; /* enum prepared_state by statement index */
 	size_t prepared_size;
 	struct pending *pending; /* a ring */
 	size_t pending_size, pending_head, pending_count;
-	long patience;	   /* ms */
-	int64_t deadline;  /* clock_ms() after which waiting fails */
-	bool failed;	   /* a statement of the current group failed ... */
+	long patience;        /* ms */
+	int64_t deadline;     /* clock_ms() after which waiting fails */
+	bool failed;          /* a statement of the current group failed ... */
 	struct error failure; /* ... with this */
-	bool streaming;	   /* db_take_row() is inside a result */
+	bool streaming;       /* db_take_row() is inside a result */
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -195,7 +195,7 @@ db_open(const struct settings *settings, struct error *error)
 	}
 	db->named = settings->prepared;
 	db->patience = settings->statement_timeout + settings->lock_timeout +
-	    settings->connect_timeout;
+		       settings->connect_timeout;
 	db->conn = connect_in_time(settings, error);
 	if (db->conn == NULL) {
 		free(db);
@@ -228,8 +228,8 @@ bool
 db_idle(const struct db *db)
 {
 	return db->conn != NULL && db->pending_count == 0 &&
-	    PQstatus(db->conn) == CONNECTION_OK &&
-	    PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+	       PQstatus(db->conn) == CONNECTION_OK &&
+	       PQtransactionStatus(db->conn) == PQTRANS_IDLE;
 }
 
 void
@@ -261,7 +261,7 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 			return -1;
 		for (size_t i = 0; i < db->pending_count; i++)
 			ring[i] = db->pending[(db->pending_head + i) %
-			    db->pending_size];
+					      db->pending_size];
 		free(db->pending);
 		db->pending = ring;
 		db->pending_size = size;
@@ -292,8 +292,8 @@ reserve_prepared(struct db *db, size_t index)
 	states = realloc(db->prepared, size);
 	if (states == NULL)
 		return -1;
-	memset(states + db->prepared_size, PREPARED_NO,
-	    size - db->prepared_size);
+	memset(
+	    states + db->prepared_size, PREPARED_NO, size - db->prepared_size);
 	db->prepared = states;
 	db->prepared_size = size;
 	return 0;
@@ -310,8 +310,7 @@ send_prepare(
 		return 0;
 	if (push_pending(db, PENDING_PREPARE, statement->index) < 0)
 		return lose(db, error, "out of memory");
-	if (!PQsendPrepare(
-		db->conn, statement->name, statement->sql, 0, NULL))
+	if (!PQsendPrepare(db->conn, statement->name, statement->sql, 0, NULL))
 		return lose(db, error, "send failed");
 	db->prepared[statement->index] = PREPARED_SENT;
 	return 0;
@@ -333,8 +332,8 @@ db_send(struct db *db, const struct statement *statement, int n,
 		sent = PQsendQueryPrepared(
 		    db->conn, statement->name, n, params, NULL, NULL, 0);
 	else
-		sent = PQsendQueryParams(db->conn, statement->sql, n, NULL,
-		    params, NULL, NULL, 0);
+		sent = PQsendQueryParams(
+		    db->conn, statement->sql, n, NULL, params, NULL, NULL, 0);
 	return sent ? 0 : lose(db, error, "send failed");
 }
 
@@ -371,8 +370,8 @@ wait_result(struct db *db, struct error *error)
 			unsent = 0;
 		if (!PQisBusy(db->conn))
 			return 0;
-		if (!wait_socket(db->conn,
-			unsent ? POLLIN | POLLOUT : POLLIN, db->deadline))
+		if (!wait_socket(db->conn, unsent ? POLLIN | POLLOUT : POLLIN,
+			db->deadline))
 			return lose(db, error, "no answer in time");
 		if (!PQconsumeInput(db->conn))
 			return lose(db, error, "connection lost");
@@ -414,7 +413,7 @@ succeeded(const PGresult *result)
 	ExecStatusType status = PQresultStatus(result);
 
 	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
-	    status == PGRES_SINGLE_TUPLE || status == PGRES_EMPTY_QUERY;
+	       status == PGRES_SINGLE_TUPLE || status == PGRES_EMPTY_QUERY;
 }
 
 /* Drops results up to the NULL that ends a statement's. */
@@ -437,7 +436,7 @@ static int
 take_prepares(struct db *db, struct error *error)
 {
 	while (db->pending_count > 0 &&
-	    db->pending[db->pending_head].kind == PENDING_PREPARE) {
+	       db->pending[db->pending_head].kind == PENDING_PREPARE) {
 		size_t index = db->pending[db->pending_head].statement;
 		PGresult *result;
 
@@ -463,8 +462,7 @@ db_take(struct db *db, struct db_result **result_out, struct error *error)
 		*result_out = NULL;
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (take_prepares(db, error) < 0 ||
-	    next_result(db, &result, error) < 0)
+	if (take_prepares(db, error) < 0 || next_result(db, &result, error) < 0)
 		return -1;
 	if (!succeeded(result)) {
 		note_failure(db, result);
@@ -560,8 +558,7 @@ db_finish(struct db *db, struct error *error)
 		case PENDING_PREPARE:
 		case PENDING_QUERY:
 			db->streaming = false;
-			if (db_take(db, NULL, &ignored) < 0 &&
-			    db->conn == NULL)
+			if (db_take(db, NULL, &ignored) < 0 && db->conn == NULL)
 				return lost(db, error);
 			break;
 		}

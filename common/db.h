@@ -34,7 +34,7 @@ struct settings;
 
 /* What a failed statement means (design: push, step 5). */
 enum db_failure {
-	DB_FAILURE_OWN,	    /* the statement's own: data, constraint, raise */
+	DB_FAILURE_OWN,     /* the statement's own: data, constraint, raise */
 	DB_FAILURE_MOVED,   /* RP001: what was looked up has changed */
 	DB_FAILURE_RETRY,   /* 40001, 40P01: run the transaction again */
 	DB_FAILURE_TIMEOUT, /* 57014: cancelled or out of time */

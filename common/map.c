@@ -43,7 +43,7 @@ probe(const struct map *map, const char *key)
 	size_t slot = hash(map, key) & (map->size - 1);
 
 	while (map->slots[slot] != 0 &&
-	    strcmp(map->keys[map->slots[slot] - 1], key) != 0)
+	       strcmp(map->keys[map->slots[slot] - 1], key) != 0)
 		slot = (slot + 1) & (map->size - 1);
 	return slot;
 }

@@ -40,7 +40,7 @@ struct pool {
 	struct slot *slots;
 	size_t size;
 	unsigned generation;
-	long pause;	 /* ms; 0 = the last connect was well */
+	long pause;       /* ms; 0 = the last connect was well */
 	int64_t retry_at; /* clock_ms() */
 	unsigned seed;
 };
@@ -132,7 +132,7 @@ note_connect(struct pool *pool, const struct db *db, const struct error *error)
 	if (pool->pause > POOL_PAUSE_MAX_MS)
 		pool->pause = POOL_PAUSE_MAX_MS;
 	pool->retry_at = clock_ms() + pool->pause / 2 +
-	    rand_r(&pool->seed) % (pool->pause / 2 + 1);
+			 rand_r(&pool->seed) % (pool->pause / 2 + 1);
 }
 
 /* Fills SLOT, which is marked as out, with a new connection. */

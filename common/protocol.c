@@ -92,8 +92,8 @@ read_object(const char *body, size_t length, size_t max_tokens,
 		return -1;
 	scan_root(body, length, object);
 	if (object->kind != SCAN_OBJECT)
-		return error_set(error, ERROR_INVALID_REQUEST,
-		    "the body is not an object");
+		return error_set(
+		    error, ERROR_INVALID_REQUEST, "the body is not an object");
 	return 0;
 }
 
@@ -101,13 +101,13 @@ read_object(const char *body, size_t length, size_t max_tokens,
 struct reading {
 	struct arena *arena;
 	struct map clients;
-	int64_t *last; /* the last ID seen, by client */
+	int64_t *last;  /* the last ID seen, by client */
 	unsigned flags; /* of the whole body */
 };
 
 static int
-read_client(struct reading *reading, const struct scan_value *value,
-    int64_t id, size_t *out, struct error *error)
+read_client(struct reading *reading, const struct scan_value *value, int64_t id,
+    size_t *out, struct error *error)
 {
 	const char *client;
 	size_t index;
@@ -165,15 +165,22 @@ read_args(const struct reading *reading, const struct scan_value *value,
 	if (mutation->refused != NULL || flags == 0)
 		return;
 	mutation->refused = (flags & (SCAN_NUL | SCAN_SURROGATE)) != 0
-	    ? "unstorable_text"
-	    : "number_out_of_range";
+				? "unstorable_text"
+				: "number_out_of_range";
 }
 
 static int
 read_mutation(struct reading *reading, const struct scan_value *value,
     struct mutation *mutation, struct error *error)
 {
-	enum { ID, CLIENT_ID, NAME, ARGS, TIMESTAMP, FIELDS };
+	enum {
+		ID,
+		CLIENT_ID,
+		NAME,
+		ARGS,
+		TIMESTAMP,
+		FIELDS
+	};
 	static const char *const names[FIELDS] = {
 	    "id", "clientID", "name", "args", "timestamp"};
 	struct scan_value fields[FIELDS];
@@ -221,8 +228,7 @@ read_mutations(struct reading *reading, const struct scan_value *array,
 		return error_set(error, ERROR_INVALID_REQUEST,
 		    "mutations is missing or not an array");
 	count = count_elements(array);
-	mutations =
-	    arena_calloc(reading->arena, count + 1, sizeof(*mutations));
+	mutations = arena_calloc(reading->arena, count + 1, sizeof(*mutations));
 	reading->last =
 	    arena_calloc(reading->arena, count + 1, sizeof(*reading->last));
 	if (mutations == NULL || reading->last == NULL)
@@ -256,7 +262,14 @@ int
 protocol_parse_push(char *body, size_t length, size_t max_tokens,
     struct arena *arena, struct push *push, struct error *error)
 {
-	enum { PUSH_VERSION, GROUP, MUTATIONS, PROFILE, SCHEMA, FIELDS };
+	enum {
+		PUSH_VERSION,
+		GROUP,
+		MUTATIONS,
+		PROFILE,
+		SCHEMA,
+		FIELDS
+	};
 	static const char *const names[FIELDS] = {"pushVersion",
 	    "clientGroupID", "mutations", "profileID", "schemaVersion"};
 	struct reading reading = {.arena = arena};
@@ -264,8 +277,8 @@ protocol_parse_push(char *body, size_t length, size_t max_tokens,
 
 	memset(push, 0, sizeof(*push));
 	map_init(&reading.clients, arena);
-	if (read_object(body, length, max_tokens, &object, &reading.flags,
-		error) < 0 ||
+	if (read_object(
+		body, length, max_tokens, &object, &reading.flags, error) < 0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||
 	    check_version(&fields[PUSH_VERSION], "pushVersion",
 		ERROR_VERSION_NOT_SUPPORTED_PUSH, error) < 0 ||
@@ -302,7 +315,14 @@ int
 protocol_parse_pull(char *body, size_t length, size_t max_tokens,
     struct arena *arena, struct pull *pull, struct error *error)
 {
-	enum { PULL_VERSION, GROUP, COOKIE, PROFILE, SCHEMA, FIELDS };
+	enum {
+		PULL_VERSION,
+		GROUP,
+		COOKIE,
+		PROFILE,
+		SCHEMA,
+		FIELDS
+	};
 	static const char *const names[FIELDS] = {"pullVersion",
 	    "clientGroupID", "cookie", "profileID", "schemaVersion"};
 	struct scan_value object, fields[FIELDS];

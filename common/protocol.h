@@ -22,8 +22,8 @@ struct error;
 #define PROTOCOL_NUMBER_MAX INT64_C(9007199254740991)
 
 struct mutation {
-	size_t client;	  /* index into push->clients */
-	int64_t id;	  /* 1 .. PROTOCOL_NUMBER_MAX */
+	size_t client;    /* index into push->clients */
+	int64_t id;       /* 1 .. PROTOCOL_NUMBER_MAX */
 	const char *name; /* may be no mutator's */
 	const char *args; /* JSON as it was sent, NUL-terminated */
 	size_t args_length;
@@ -44,7 +44,7 @@ struct push {
 enum cookie_kind {
 	COOKIE_NULL,
 	COOKIE_VERSION, /* a version, perhaps of another time or place */
-	COOKIE_OTHER,	/* any other JSON: not one of ours */
+	COOKIE_OTHER,   /* any other JSON: not one of ours */
 };
 
 struct pull {

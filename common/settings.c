@@ -25,8 +25,8 @@ struct setting {
 	const char *name;
 	enum setting_type type;
 	size_t offset;
-	const char *initial;	    /* the default */
-	long min, max;		    /* of a number */
+	const char *initial;        /* the default */
+	long min, max;              /* of a number */
 	const char *const *choices; /* of a choice, NULL-terminated */
 	const char *environment;
 	const char *help;
@@ -87,8 +87,7 @@ static const struct setting table[] = {
 	NULL, "REPLICACHE_CONNECT_TIMEOUT",
 	"ms to wait for a connection to the database"},
     {"statement_timeout", SETTING_NUMBER, AT(statement_timeout), "5000", 1,
-	3600000, NULL, "REPLICACHE_STATEMENT_TIMEOUT",
-	"ms a mutator may run"},
+	3600000, NULL, "REPLICACHE_STATEMENT_TIMEOUT", "ms a mutator may run"},
     {"lock_timeout", SETTING_NUMBER, AT(lock_timeout), "2000", 1, 3600000, NULL,
 	"REPLICACHE_LOCK_TIMEOUT",
 	"ms to wait for a lock held by somebody else"},
@@ -211,8 +210,8 @@ settings_dump(const struct settings *settings, FILE *out)
 		fprintf(out, "%s = ", s->name);
 		switch (s->type) {
 		case SETTING_STRING:
-			fprintf(out, "\"%s\"",
-			    printable(*(char *const *)field));
+			fprintf(
+			    out, "\"%s\"", printable(*(char *const *)field));
 			break;
 		case SETTING_NUMBER:
 			fprintf(out, "%ld", *(const long *)field);

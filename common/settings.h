@@ -25,30 +25,30 @@ enum auth_kind {
 enum log_level {
 	LOG_LEVEL_ERROR,   /* the operator must act */
 	LOG_LEVEL_WARNING, /* something failed; the program goes on */
-	LOG_LEVEL_INFO,	   /* start, stop, connections */
+	LOG_LEVEL_INFO,    /* start, stop, connections */
 	LOG_LEVEL_DEBUG,   /* a line a request */
 };
 
 struct settings {
-	char *database;	       /* libpq conninfo; "" leaves all to PG* */
-	int auth;	       /* enum auth_kind */
-	int log_level;	       /* enum log_level */
-	int prepared;	       /* bool: name and keep prepared statements */
-	long workers;	       /* threads */
-	long pool;	       /* connections */
-	long max_body;	       /* bytes */
-	long max_tokens;       /* JSON values in a body */
-	long batch_mutations;  /* mutations in one transaction */
-	long batch_bytes;      /* bytes of args in one transaction */
-	long batch_time;       /* ms a push may be worked on */
-	long connect_timeout;  /* ms */
+	char *database;         /* libpq conninfo; "" leaves all to PG* */
+	int auth;               /* enum auth_kind */
+	int log_level;          /* enum log_level */
+	int prepared;           /* bool: name and keep prepared statements */
+	long workers;           /* threads */
+	long pool;              /* connections */
+	long max_body;          /* bytes */
+	long max_tokens;        /* JSON values in a body */
+	long batch_mutations;   /* mutations in one transaction */
+	long batch_bytes;       /* bytes of args in one transaction */
+	long batch_time;        /* ms a push may be worked on */
+	long connect_timeout;   /* ms */
 	long statement_timeout; /* ms */
-	long lock_timeout;     /* ms */
-	long pull_timeout;     /* ms */
-	long header_timeout;   /* ms */
-	long request_timeout;  /* ms */
-	long write_timeout;    /* ms */
-	long drain_timeout;    /* ms */
+	long lock_timeout;      /* ms */
+	long pull_timeout;      /* ms */
+	long header_timeout;    /* ms */
+	long request_timeout;   /* ms */
+	long write_timeout;     /* ms */
+	long drain_timeout;     /* ms */
 };
 
 /*

@@ -10,13 +10,12 @@
 static const struct statement statements[] = {
 #define STATEMENT(id, name, sql) {name, sql, STATEMENT_##id},
     STATEMENT(BEGIN_PUSH, "begin_push", "begin isolation level read committed")
-    STATEMENT(BEGIN_PULL, "begin_pull",
-	"begin isolation level repeatable read read only")
-    STATEMENT(COMMIT, "commit", "commit")
-    STATEMENT(ROLLBACK, "rollback", "rollback")
-    STATEMENT(RESET, "reset", "reset all")
-    STATEMENT(RESET_ROLE, "reset_role", "reset session authorization")
-    STATEMENT(DISCARD_TEMP, "discard_temp", "discard temp")
+	STATEMENT(BEGIN_PULL, "begin_pull",
+	    "begin isolation level repeatable read read only") STATEMENT(COMMIT,
+	    "commit", "commit") STATEMENT(ROLLBACK, "rollback", "rollback")
+	    STATEMENT(RESET, "reset", "reset all") STATEMENT(
+		RESET_ROLE, "reset_role", "reset session authorization")
+		STATEMENT(DISCARD_TEMP, "discard_temp", "discard temp")
 #include "statements.inc"
 #undef STATEMENT
 };
