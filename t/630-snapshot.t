@@ -116,11 +116,10 @@ subtest 'a pull while a push holds the lock' => sub {
 };
 
 subtest 'a pull by a role that may only read' => sub {
-	$cluster->admin->query('create role reader login');
-	$session->query(q(
-		grant select on all tables in schema public to reader;
-		grant usage on schema public to reader;
-		alter role reader set default_transaction_read_only = on;));
+	$cluster->admin->query(q(create role reader login;
+		alter role reader set default_transaction_read_only = on));
+	$session->query(q(grant select on all tables in schema public to reader;
+		grant usage on schema public to reader));
 	my $before = $session->query('select * from case_fingerprint()');
 	my $reading = Rig::Program->start(
 		REPLICACHE_DATABASE => $cluster->conninfo($database, 'reader'));

@@ -23,6 +23,24 @@ begin
 	end loop;
 end $$;
 
+-- Away with all rows but those that say what is registered and which version
+-- it is. For a superuser with session_replication_role = replica.
+create function case_reset() returns void language plpgsql as $$
+declare
+	found record;
+begin
+	for found in
+		select c.oid::regclass as t from pg_class c
+		where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
+			and c.relname not in ('replicache_table', 'replicache_mutator',
+				'replicache_schema_version', 'replicache_state',
+				'replicache_version', 'replicache_version_time')
+	loop
+		execute format('delete from %s', found.t);
+	end loop;
+	perform setval('case_attempt', 1, false);
+end $$;
+
 -- Not synced: every effect a mutator had, in order.
 create table journal (
 	n bigint generated always as identity primary key,

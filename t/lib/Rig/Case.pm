@@ -20,28 +20,73 @@ use Rig::Way;
 my %is_section = map { $_ => 1 } qw(about ways env before let hold release
     push pull request response state log pokes);
 
-# Run every case of the folders, each in a database of its own. With
-# CASE=pattern in the environment only those whose path matches.
+# Run every case of the folders, one after the other. With CASE=pattern in the
+# environment only those whose path matches.
 sub run
 {
 	my ($way_name, @folders) = @_;
 	my $way = Rig::Way->new($way_name);
 	plan skip_all => "no $way_name here" unless $way->is_possible;
 	my $cluster = Rig::Cluster->start;
-	my $session = $cluster->session('postgres');
 	$way->prepare;
+	my $self = bless { way => $way, cluster => $cluster, fresh => 0 }, __PACKAGE__;
 	my $only = $ENV{CASE} // '';
 	my $run = 0;
 	for my $folder (@folders) {
 		my @file = sort glob srcdir() . "/t/cases/$folder/*";
 		for my $file (grep { /$only/ } @file) {
 			my ($name) = $file =~ m{([^/]+/[^/]+)$};
-			subtest $name => sub { run_case($way, $cluster, $session, $file) };
+			subtest $name => sub { $self->run_case($file) };
 			$run++;
 		}
 	}
+	$self->close_database;
 	ok($only ne '' || $run > 0, 'there are cases');
 	done_testing;
+}
+
+# A case begins in an empty database, at a new epoch, and with a program that
+# has served others. Where tables or mutators were made or unmade, and after a
+# failure, it all is made anew.
+sub open_database
+{
+	my ($self) = @_;
+	my $cluster = $self->{cluster};
+	if (!$self->{fresh}) {
+		$self->close_database;
+		my $database = $self->{database} = $cluster->database('cases');
+		for (qw(session owner)) {
+			$self->{$_} //= $cluster->session('postgres', $_ eq 'owner' ? 'postgres' : 'app');
+		}
+		$self->{session}->reconnect($cluster->conninfo($database));
+		$self->{session}->query('listen replicache');
+		$self->{owner}->reconnect($cluster->conninfo($database, 'postgres'));
+		$self->{way}->begin($self->environment);
+	} else {
+		$self->{owner}->query('set session_replication_role = replica');
+		$self->{owner}->query('select case_reset()');
+		$self->{owner}->query('reset session_replication_role');
+		$self->{session}->query('delete from replicache_schema_version');
+		$self->{session}->query('select replicache_new_epoch()');
+	}
+	$self->{fresh} = 1;
+}
+
+sub close_database
+{
+	my ($self) = @_;
+	my $database = delete $self->{database} // return;
+	$self->{way}->end;
+	for my $session (@$self{qw(session owner)}) {
+		$session->reconnect($self->{cluster}->conninfo('postgres', 'postgres'));
+	}
+	$self->{cluster}->drop($database);
+}
+
+sub environment
+{
+	my ($self) = @_;
+	return (REPLICACHE_DATABASE => $self->{cluster}->conninfo($self->{database}));
 }
 
 # The sections of a case file, in order.
@@ -67,7 +112,8 @@ sub parse
 
 sub run_case
 {
-	my ($way, $cluster, $session, $file) = @_;
+	my ($self, $file) = @_;
+	my $way = $self->{way};
 	my @section = parse(slurp($file), $file);
 	my %first = map { $_->{name} => $_ } reverse @section;
 	if (my $ways = $first{ways}) {
@@ -77,23 +123,38 @@ sub run_case
 	plan skip_all => 'sets raw parameters'
 	    if !$way->has_params && grep { needs_params($_) } @section;
 
-	my $database = $cluster->database('cases');
-	my $self = bless {
-		way => $way, value => {}, database => $database,
-		session => $session, cluster => $cluster,
-	}, __PACKAGE__;
-	$session->reconnect($cluster->conninfo($database));
+	$self->open_database;
 	my %environment = map { /^(\w+)=(.*)/ ? ($1, $2) : () }
 	    split /\n/, $first{env} ? $first{env}{text} : '';
-	$way->begin(REPLICACHE_DATABASE => $cluster->conninfo($database),
-	    %environment);
-	$self->{session}->query('listen replicache');
+	$self->restart(%environment) if %environment;
+	@$self{qw(value answer)} = ({}, undef);
+	local $SIG{ALRM} = sub { die "out of time\n" };
+	alarm 120;
 	eval { $self->steps(@section); 1 } or fail("the case ran to its end: $@");
-	$way->end;
-	$self->{holder}->close if $self->{holder};
-	$session->reconnect($cluster->conninfo('postgres'));
-	$cluster->drop($database);
+	alarm 0;
+	(delete $self->{holder})->close if $self->{holder};
+	ok($way->is_alive, 'the program lives');
+	my $good = Test::More->builder->is_passing;
+	diag($way->log) unless $good;
+	$self->restart if %environment;
+	$self->{fresh} = $good && !grep { makes_things($_) } @section;
 	done_testing;
+}
+
+# The program anew, with these settings.
+sub restart
+{
+	my ($self, %environment) = @_;
+	$self->{way}->end;
+	$self->{way}->begin($self->environment, %environment);
+}
+
+# What the rows alone can't undo.
+sub makes_things
+{
+	my ($section) = @_;
+	return $section->{name} =~ /^(before|hold)$/
+	    && $section->{text} =~ /\b(create|alter|drop)\b|register/i;
 }
 
 sub needs_params
@@ -286,9 +347,9 @@ sub do_response
 	my $got = eval { Rig::Json::decode($answer->{body} // '') };
 	if ($answer->{status} >= 400 && $self->{asked} !~ /^HEAD/) {
 		check_error($section, $answer, $got, $code);
-	} elsif (defined $code) {
+	} else {
 		is(ref $got eq 'HASH' ? $got->{error} : undef, $code,
-		    title($section, "the error is $code"))
+		    title($section, 'the error is ' . ($code // 'none')))
 		    or diag(explain_answer($answer));
 	}
 	$self->check_form($section, $answer, $got);
@@ -384,7 +445,7 @@ sub check_body
 	is($difference, '', title($section, 'the body'))
 	    or diag(explain_answer($answer));
 	while (my ($name, $value) = each %captured) {
-		$self->{value}{$name =~ s/^capture //r} = $value;
+		$self->{value}{$name} = $value;
 	}
 }
 

@@ -23,8 +23,6 @@ use Rig::Place qw(srcdir workdir start_process stop_process reap_process
     process_lives wait_until find_tool slurp server_user);
 use Rig::Session;
 
-my %parent = (core => 'empty', chat => 'core', cases => 'chat');
-
 # Rig::Cluster->start(settings => {name => value}, name => 'pg')
 sub start
 {
@@ -130,18 +128,27 @@ sub admin
 	return $self->{admin} //= $self->session('postgres', 'postgres');
 }
 
-# Run a file of SQL as psql does; dies when a statement fails.
+# Run files of SQL as psql does; dies when a statement fails. Returns what
+# psql said.
 sub run_file
 {
 	my ($self, $database, $path, $user) = @_;
+	return $self->run_files($database, [$path], $user);
+}
+
+sub run_files
+{
+	my ($self, $database, $paths, $user) = @_;
+	return '' unless @$paths;
 	my $log = "$self->{folder}/psql.log";
 	open my $out, '>', $log or die "$log: $!";
 	my $pid = start_process(
-		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $path, '-d',
-		    $self->conninfo($database, $user) ],
+		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1',
+		    (map { ('-f', $_) } @$paths),
+		    '-d', $self->conninfo($database, $user) ],
 		stdout => $out, stderr => $out);
 	my $status = reap_process($pid, 60);
-	die "$path:\n" . slurp($log) if !defined $status || $status != 0;
+	die "@$paths:\n" . slurp($log) if !defined $status || $status != 0;
 	return slurp($log);
 }
 
@@ -166,26 +173,28 @@ sub template
 {
 	my ($self, $name) = @_;
 	return $self->{template}{$name} if defined $self->{template}{$name};
-	my $source = $parent{$name} ? $self->template($parent{$name}) : 'template0';
 	my $made = "t_$name";
-	$self->admin->query("create database $made template $source owner app");
-	if ($name eq 'empty') {
-		$self->session_do($made, 'alter schema public owner to app');
-	}
-	my @file =
-	    $name eq 'core' ? (srcdir() . '/schema/replicache.sql') :
-	    $name eq 'chat' ? (srcdir() . '/schema/chat.sql') :
-	    $name eq 'cases' ? glob(srcdir() . '/t/schema/*.sql') : ();
-	$self->run_file($made, $_) for sort @file;
+	$self->admin->query("create database $made template template0 owner app");
+	my $session = $self->session($made, 'postgres');
+	$session->query('alter schema public owner to app');
+	$session->close;
+	$self->run_files($made, [ files($name) ]);
 	return $self->{template}{$name} = $made;
 }
 
-sub session_do
+# What makes up a template.
+sub files
 {
-	my ($self, $database, $sql) = @_;
-	my $session = $self->session($database, 'postgres');
-	$session->query($sql);
-	$session->close;
+	my ($name) = @_;
+	my $top = srcdir();
+	my %file = (
+		empty => [],
+		core => [ "$top/schema/replicache.sql" ],
+		chat => [ "$top/schema/replicache.sql", "$top/schema/chat.sql" ],
+		cases => [ "$top/schema/replicache.sql", "$top/schema/chat.sql",
+			sort glob "$top/t/schema/*.sql" ],
+	);
+	return @{ $file{$name} // die "no template $name\n" };
 }
 
 1;

@@ -15,6 +15,7 @@ package Rig::Fastcgi;
 use strict;
 use warnings;
 
+use Errno;
 use IO::Select;
 use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM SHUT_WR);
@@ -36,18 +37,31 @@ sub connect
 
 sub socket { return $_[0]{socket} }
 
-# Arbitrary bytes. True when all could be sent.
+# Arbitrary bytes, while reading what comes, which an early answer may be.
+# True when all could be sent; dies when the peer takes nothing for 30 s.
 sub send_raw
 {
 	my ($self, $bytes) = @_;
 	local $SIG{PIPE} = 'IGNORE';
+	my $socket = $self->{socket};
+	my $both = IO::Select->new($socket);
 	my $at = 0;
+	$socket->blocking(0);
 	while ($at < length $bytes) {
-		my $sent = syswrite $self->{socket}, $bytes, length($bytes) - $at, $at;
-		return 0 unless $sent;
-		$at += $sent;
+		my ($readers, $writers) = IO::Select->select($both, $both, undef, 30);
+		die "the peer takes no bytes\n" unless $writers;
+		if (@$readers && !$self->{ended}) {
+			my $got = sysread $socket, $self->{buffer}, 262144,
+			    length $self->{buffer};
+			$self->{ended} = defined $got ? $got == 0 : !$!{EAGAIN};
+		}
+		next unless @$writers;
+		my $sent = syswrite $socket, $bytes, 262144, $at;
+		last if !defined $sent && !$!{EAGAIN};
+		$at += $sent // 0;
 	}
-	return 1;
+	$socket->blocking(1);
+	return $at == length $bytes;
 }
 
 # One record. Options: version (1), request (1), padding (0), and length,
@@ -133,6 +147,7 @@ sub take
 	my $end = time + ($seconds // 60);
 	my $select = IO::Select->new($self->{socket});
 	while (length $self->{buffer} < $count) {
+		return undef if $self->{ended};
 		my $left = $end - time;
 		die "no FastCGI record in time\n"
 		    if $left <= 0 || !$select->can_read($left);
@@ -167,6 +182,7 @@ sub is_closed
 	my $end = time + $seconds;
 	my $select = IO::Select->new($self->{socket});
 	while ((my $left = $end - time) > 0) {
+		return 1 if $self->{ended};
 		next unless $select->can_read($left);
 		my $got = sysread $self->{socket}, my $bytes, 65536;
 		return 1 unless $got;

@@ -7,6 +7,7 @@ package Rig::Http;
 use strict;
 use warnings;
 
+use Errno;
 use IO::Select;
 use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM);

@@ -67,7 +67,7 @@ $temp
 	server {
 		listen unix:$folder/socket;
 		location /replicache {
-			fastcgi_split_path_info ^(/replicache)(.*)\$;
+			fastcgi_split_path_info ^(/replicache)((?s).*)\\z;
 $params
 			fastcgi_pass unix:$fastcgi;
 			fastcgi_buffering on;

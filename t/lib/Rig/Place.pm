@@ -173,6 +173,7 @@ sub start_process
 {
 	my ($command, %option) = @_;
 	workdir();
+	die "there is no $command->[0]\n" if $command->[0] =~ m{/} && !-x $command->[0];
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
 		eval { become($command, %option) };
@@ -208,7 +209,7 @@ sub become
 		$> == $uid or die "setuid: $!";
 	}
 	chdir($option{folder} // '/');
-	no warnings 'exec';
+	no warnings;
 	exec { $command->[0] } @$command or die "$!\n";
 }
 

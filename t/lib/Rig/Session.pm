@@ -37,7 +37,7 @@ sub new
 		pid => $pid, to => $to, from => $from, buffer => '', serial => 0,
 		notifications => [],
 	}, $class;
-	$self->query('set client_min_messages = warning');
+	$self->query('set client_min_messages = error');
 	return $self;
 }
 
@@ -47,7 +47,7 @@ sub reconnect
 	my ($self, $conninfo) = @_;
 	delete $self->{backend};
 	print { $self->{to} } qq(\\connect -reuse-previous=off "$conninfo"\n);
-	$self->query('set client_min_messages = warning');
+	$self->query('set client_min_messages = error');
 	$self->{notifications} = [];
 	return $self;
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The three ways a request reaches the program: "cgi", "fastcgi" and "nginx".
-# begin() and end() enclose a case; request() takes what Rig::Case read.
+# begin() and end() enclose the cases on one database; request() takes what
+# Rig::Case read.
 
 package Rig::Way;
 
@@ -45,7 +46,7 @@ sub begin
 {
 	my ($self, %environment) = @_;
 	$self->{environment} = { REPLICACHE_AUTH => 'none', %environment };
-	$self->{log} = '';
+	@$self{qw(log read)} = ('', 0);
 }
 
 sub request
@@ -62,10 +63,14 @@ sub request
 sub new_log
 {
 	my ($self) = @_;
-	my $log = $self->{log};
-	$self->{log} = '';
-	return $log;
+	my $new = substr $self->{log}, $self->{read};
+	$self->{read} = length $self->{log};
+	return $new;
 }
+
+sub log { return $_[0]{log} }
+
+sub is_alive { return 1 }
 
 sub end { }
 
@@ -80,31 +85,40 @@ sub prepare
 	$self->{listener} = Rig::Program::listener($self->{path});
 }
 
-# The program starts with the case's first request and lives to its end.
 sub begin
 {
 	my ($self, %environment) = @_;
-	$self->{program} = Rig::Program->start(-socket => $self->{path},
-	    -listener => $self->{listener}, %environment);
+	$self->{environment} = \%environment;
+}
+
+# Starts with the first request.
+sub program
+{
+	my ($self) = @_;
+	return $self->{program} //= Rig::Program->start(-socket => $self->{path},
+	    -listener => $self->{listener}, %{ $self->{environment} });
 }
 
 sub request
 {
 	my ($self, $method, $path, %option) = @_;
-	my $answer = $self->{program}->request(
+	my $answer = $self->program->request(
 	    Rig::Way::parameters($method, $path, %option), $option{body});
-	ok($answer->{end}, 'the request is ended') or diag($self->{program}->log);
+	ok($answer->{end}, 'the request is ended');
 	return $answer;
 }
 
-sub new_log { return $_[0]{program}->new_log }
+sub new_log { return $_[0]->program->new_log }
+
+sub log { return $_[0]->program->log }
+
+sub is_alive { return !$_[0]{program} || $_[0]{program}->is_alive }
 
 sub end
 {
 	my ($self) = @_;
-	ok($self->{program}->is_alive, 'the program lives');
-	is($self->{program}->stop, 0, 'the program ends in order')
-	    or diag($self->{program}->log);
+	my $program = delete $self->{program} // return;
+	is($program->stop, 0, 'the program ends in order') or diag($program->log);
 }
 
 package Rig::Way::Nginx;
@@ -127,6 +141,7 @@ sub request
 	my %header = %{ $option{headers} // {} };
 	$header{'Content-Type'} = 'application/json'
 	    if $method eq 'POST' && !exists $header{'Content-Type'};
+	$self->program;
 	$path .= "?$option{query}" if defined $option{query};
 	return $self->{nginx}->request($method, $path, headers => \%header,
 	    body => $option{body}, chunked => $option{chunked});

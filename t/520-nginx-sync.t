@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/push, behind nginx.
+# The cases of push and pull, behind nginx.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('nginx', 'push');
+Rig::Case::run('nginx', qw(push pull faults));

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/faults, the program as CGI.
+# The cases of what may be sent, behind nginx.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('cgi', 'faults');
+Rig::Case::run('nginx', qw(transport json limits));

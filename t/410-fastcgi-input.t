@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/push, the program as CGI.
+# The cases of what may be sent, over a FastCGI socket.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('cgi', 'push');
+Rig::Case::run('fastcgi', qw(transport json limits));

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/json, over a FastCGI socket.
+# The cases of push and pull, the program as CGI.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('fastcgi', 'json');
+Rig::Case::run('cgi', qw(push pull faults));

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/limits, the program as CGI.
+# The cases of push and pull, over a FastCGI socket.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('cgi', 'limits');
+Rig::Case::run('fastcgi', qw(push pull faults));

@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# The cases of t/cases/transport, behind nginx.
+# The cases of what may be sent, the program as CGI.
 
 use strict;
 use warnings;
@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('nginx', 'transport');
+Rig::Case::run('cgi', qw(transport json limits));
