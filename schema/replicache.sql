@@ -46,8 +46,8 @@
 -- deleted and revived by an UPDATE as the writing role itself, which therefore
 -- needs the UPDATE right there.) A separate role for replicache.fcgi needs
 -- SELECT on these tables and on what syncs, EXECUTE on replicache_push_begin,
--- replicache_enter, replicache_guard, replicache_record_failure and on the
--- mutators, and whatever rights the mutators need.
+-- replicache_enter, replicache_guard, replicache_defer_code,
+-- replicache_record_failure and on the mutators, and whatever rights the mutators need.
 --
 -- Why functions name a search_path: with `set search_path from current`, a
 -- function finds these tables whatever the caller's search_path is, and a
@@ -116,10 +116,10 @@ create index if not exists replicache_client_client_group_id
 
 -- pull_all, pull_since  the statements a pull runs, see replicache_pull_code
 -- key                   the key as an expression over the table's row t
--- definition            of the view, to notice that it changed
+-- definition            of table and view, to notice that they changed
 -- code                  of the triggers, as installed
 create table if not exists replicache_table (
-  id         int generated always as identity primary key,
+  id         int primary key,
   table_name regclass not null unique,
   prefix     text not null unique,
   view       regclass,
@@ -495,6 +495,27 @@ end
 $$;
 
 
+-- replicache_defer_code() returns text
+--
+-- Internal: the statement that makes all constraints deferred that are so
+-- initially. Not `set constraints all deferred`, which would include those
+-- that are only deferrable. (A name that a constraint shares with one that is
+-- not deferrable can't be set.)
+
+create or replace function replicache_defer_code() returns text
+language sql stable set search_path from current
+as $$
+  select coalesce('set constraints ' || string_agg(name, ', ') || ' deferred',
+    'select')
+  from (
+    select format('%I.%I', n.nspname, c.conname)
+    from pg_constraint as c join pg_namespace as n on n.oid = c.connamespace
+    group by n.nspname, c.conname
+    having bool_and(c.condeferrable) and bool_or(c.condeferred)
+  ) as deferred (name);
+$$;
+
+
 -- replicache_guard(client_id, client_group_id, mutation_id, user_id, name,
 --   args, refused default null) returns text
 --
@@ -557,9 +578,9 @@ begin
         execute mutator.run using args_json;
       end if;
       -- A deferred constraint has to fail here: at COMMIT it would take the
-      -- other mutations along.
+      -- other mutations along. For the next one it is deferred again.
       set constraints all immediate;
-      set constraints all deferred;
+      execute replicache_defer_code();
       return null;
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate,
@@ -749,7 +770,10 @@ $$;
 --
 -- A view is joined to its table by the primary key. A row that the view leaves
 -- out is gone. To read all rows of a view that hands on the table's column
--- `deleted`, the table is not needed: that is faster.
+-- `deleted`, the table is not needed: that is faster. To read a few, the view
+-- is asked for each of them (offset 0 keeps the planner from turning that into
+-- a join): the way to a single row of a view is short, also where its rows are
+-- computed from others, while a join may well compute all of them.
 --
 -- `version <= 9223372036854775807` is always true. It stands there for the
 -- planner: that a value not yet known lies below the version of a row it takes
@@ -768,7 +792,6 @@ declare
   above text := E'\nwhere t.version > $1 and t.version <= 9223372036854775807';
   list text := replicache_value_columns(coalesce(view, table_name),
     case when view is null then 't' else 'v' end, omit);
-  joined text;
 begin
   if view is null then
     pull_all := format(E'select %s as key, false as gone%s\nfrom %s as t%s',
@@ -779,15 +802,15 @@ begin
     return;
   end if;
 
-  joined := format(E'%s as v on %s', replicache_qualified(view),
-    replicache_key_match(table_name, 'v', 't'));
   pull_since := format(
-    E'select %s as key, %sv.%I is null as gone%s\nfrom %s as t left join %s%s',
+    E'select %s as key, %sv.%I is null as gone%s\nfrom %s as t\n  left join '
+      'lateral (select * from %s as v where %s offset 0) as v on true%s',
     key, case when soft then 't.deleted is true or ' else '' end,
     (select a.attname from pg_index as i join pg_attribute as a
        on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
      where i.indrelid = table_name and i.indisprimary),
-    list, source, joined, above);
+    list, source, replicache_qualified(view),
+    replicache_key_match(table_name, 'v', 't'), above);
 
   if not soft or exists (select from pg_attribute
       where attrelid = view and attname = 'deleted'
@@ -797,8 +820,9 @@ begin
       replace(alive, 't.', 'v.'));
   else
     pull_all := format(
-      E'select %s as key, false as gone%s\nfrom %s as t join %s%s',
-      key, list, source, joined, alive);
+      E'select %s as key, false as gone%s\nfrom %s as t join %s as v on %s%s',
+      key, list, source, replicache_qualified(view),
+      replicache_key_match(table_name, 'v', 't'), alive);
   end if;
 end
 $$;
@@ -806,11 +830,11 @@ $$;
 
 -- replicache_view_code(relation regclass, out definition, out per_user)
 --
--- Internal. definition: the text of every view and function the relation is
--- made of, to be compared with an earlier one. per_user: whether what it shows
--- depends on who asks: its text, or that of a function it calls, says
--- replicache_user_id, or a table under it has row policies. (A function called
--- by such a function is not looked into.)
+-- Internal. definition: the columns, and the text of every view and function
+-- the relation is made of, to be compared with an earlier one. per_user:
+-- whether what it shows depends on who asks: its text, or that of a function
+-- it calls, says replicache_user_id, or a table under it has row policies. (A
+-- function called by such a function is not looked into.)
 
 create or replace function replicache_view_code(
   relation regclass, out definition text, out per_user boolean)
@@ -838,7 +862,13 @@ as $$
       or class = 'pg_proc'::regclass
           and (select prokind in ('f', 'p') from pg_proc where oid = object)
   )
-  select coalesce((select string_agg(name || E'\n' || text, E'\n'
+  select
+    (select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', '
+       order by attnum)
+     from pg_attribute
+     where attrelid = relation and attnum > 0 and not attisdropped
+       and attname <> 'version')
+      || coalesce((select string_agg(E'\n' || name || E'\n' || text, ''
                      order by name collate "C") from text), ''),
     exists (select from text where text like '%replicache_user_id%')
       or exists (select from used join pg_class as c
@@ -1360,65 +1390,73 @@ begin
 
   select * into before from replicache_table as r
     where r.table_name = replicache_register_table.table_name;
-
-  after.id := before.id;
+  after := before;
+  after.id := coalesce(before.id,
+    (select coalesce(max(id), 0) + 1 from replicache_table));
   after.table_name := table_name;
   after.prefix := coalesce(prefix, (select relname || '/' from pg_class
     where oid = table_name));
   after.view := view;
   after.omit := coalesce(omit, '{}');
-  after.soft := exists (select from pg_attribute
-    where attrelid = table_name and attname = 'deleted'
-      and atttypid = 'bool'::regtype and not attisdropped);
-  after.key := replicache_key(table_name, after.prefix, 't');
-  select c.pull_all, c.pull_since into after.pull_all, after.pull_since
-    from replicache_pull_code(table_name, after.prefix, after.soft, view,
-      after.omit) as c;
-  select c.definition, c.per_user into after.definition, after.per_user
-    from replicache_view_code(coalesce(view, table_name)) as c;
 
   select r.prefix into other from replicache_table as r
-    where r.table_name <> replicache_register_table.table_name
-      and (starts_with(r.prefix, after.prefix)
-           or starts_with(after.prefix, r.prefix));
+    where r.id <> after.id and (starts_with(r.prefix, after.prefix)
+                                or starts_with(after.prefix, r.prefix));
   if found then
     raise 'prefix "%" collides with prefix "%"', after.prefix, other
       using errcode = 'invalid_parameter_value',
         hint = 'No prefix may be the start of another one.';
   end if;
 
-  if before.id is not null then
-    after.code := replicache_trigger_code(after);
-    if after is not distinct from before then
-      return;
+  after := replicache_describe(after);
+  if after is not distinct from before then
+    return;
+  end if;
+  delete from replicache_table where id = after.id;
+  insert into replicache_table select after.*;
+
+  -- What clients see has changed, and not only how it is done.
+  if (before.key, before.soft, before.view, before.omit, before.definition)
+     is distinct from
+     (after.key, after.soft, after.view, after.omit, after.definition) then
+    version := replicache_next_version();
+    if before.key <> after.key then
+      perform replicache_leave_tombstones(before, version);
     end if;
-  end if;
-
-  version := replicache_next_version();
-  if before.key <> after.key then
-    perform replicache_leave_tombstones(before, version);
-  end if;
-  perform replicache_stamp_all(table_name, version);
-
-  if before.id is null then
-    insert into replicache_table values (default, after.table_name,
-        after.prefix, after.view, after.omit, after.soft, after.per_user,
-        after.key, after.pull_all, after.pull_since, after.definition, '')
-      returning id into after.id;
-    after.code := replicache_trigger_code(after);
-    update replicache_table set code = after.code where id = after.id;
-  else
-    update replicache_table set prefix = after.prefix, view = after.view,
-        omit = after.omit, soft = after.soft, per_user = after.per_user,
-        key = after.key, pull_all = after.pull_all,
-        pull_since = after.pull_since, definition = after.definition,
-        code = after.code
-      where id = after.id;
+    perform replicache_stamp_all(table_name, version);
+    execute format('delete from replicache_tombstone where key in
+      (select %s from %s as t)', after.key, replicache_qualified(table_name));
   end if;
   execute after.code;
   perform replicache_drop_functions(after.id);
-  execute format('delete from replicache_tombstone where key in
-    (select %s from %s as t)', after.key, replicache_qualified(table_name));
+end
+$$;
+
+
+-- replicache_describe(registered replicache_table) returns replicache_table
+--
+-- Internal: the same row with what follows from table, prefix, view and omit.
+
+create or replace function replicache_describe(registered replicache_table)
+returns replicache_table
+language plpgsql stable set search_path from current
+as $$
+begin
+  registered.soft := exists (select from pg_attribute
+    where attrelid = registered.table_name and attname = 'deleted'
+      and atttypid = 'bool'::regtype and not attisdropped);
+  registered.key := replicache_key(registered.table_name, registered.prefix,
+    't');
+  select c.pull_all, c.pull_since
+    into registered.pull_all, registered.pull_since
+    from replicache_pull_code(registered.table_name, registered.prefix,
+      registered.soft, registered.view, registered.omit) as c;
+  select c.definition, c.per_user
+    into registered.definition, registered.per_user
+    from replicache_view_code(coalesce(registered.view,
+      registered.table_name)) as c;
+  registered.code := replicache_trigger_code(registered);
+  return registered;
 end
 $$;
 
@@ -1745,15 +1783,14 @@ begin
     execute format('revoke execute on function %s from public', one.function);
   end loop;
 
-  perform replicache_forget_dropped();
-  for one in
-    select r.id, r.code as before, replicache_trigger_code(r) as after
-    from replicache_table as r
-  loop
-    if one.before <> one.after then
-      update replicache_table set code = one.after where id = one.id;
-      execute one.after;
-    end if;
+  for one in select * from replicache_table order by id loop
+    begin
+      perform replicache_register_table(one.table_name, one.prefix, one.view,
+        one.omit);
+    exception when others then
+      raise warning 'table % was not brought up to date: %', one.table_name,
+        sqlerrm;
+    end;
   end loop;
 end
 $$;

@@ -117,7 +117,7 @@ my $picture = q(
 {
 	my $admin = $cluster->admin;
 	$admin->query(q(create database latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' owner app));
-	$cluster->session_do('latin', 'alter schema public owner to app');
+	$cluster->session('latin', 'postgres')->query('alter schema public owner to app');
 	eval { $cluster->run_file('latin', "$schema/replicache.sql") };
 	like($@, qr/database in UTF8/, 'another encoding is refused');
 	is($cluster->session('latin')->value(q(select count(*) from pg_class where relname ~ '^replicache')), 0,
@@ -149,7 +149,7 @@ my $picture = q(
 		grant select on message_entry to web;
 		grant select, insert, update, delete on message to web;
 		grant execute on function replicache_push_begin, replicache_enter, replicache_guard,
-			replicache_record_failure, create_message, delete_message to web));
+			replicache_defer_code, replicache_record_failure, create_message, delete_message to web));
 	my $web = $cluster->session($database, 'web');
 	$web->send(qq(\\i $schema/statements.sql));
 	$web->wait;
@@ -162,7 +162,7 @@ my $picture = q(
 	$web->query('commit');
 	is($owner->value('select count(*) from replicache_failed_mutation'), 1, 'and records');
 	is(scalar @{ $web->query($web->value('select pull_all from replicache_table')) }, 2, 'web pulls');
-	$web->query(q(execute pull_look ('g'); ));
+	$web->query(q(execute pull_look ('g', 0)));
 	like($web->error('select replicache_purge()'), qr/42501/, 'web can not purge');
 	like($web->error('insert into replicache_version values (1)'), qr/42501/, 'nor forge a version');
 }

@@ -232,6 +232,34 @@ $session->query('alter function keep(json) rename to keep2');
 is_deeply([ guard('keep', '1') ], [ '55000', 'no row' ], 'a function that is gone is no fault of the mutation');
 $session->query('alter function keep2(json) rename to keep');
 
+# Deferred constraints fail in the mutation that broke them.
+$session->query(q(
+	create table head (id int primary key, first int);
+	create table tail (id int primary key, head int references head deferrable initially deferred,
+		n int unique deferrable initially immediate, constraint same check (n > 0));
+	alter table head add constraint same foreign key (first) references tail deferrable initially deferred;
+	create function chain(args jsonb) returns void language plpgsql as $$ begin
+		if args ? 'sql' then execute args ->> 'sql'; return; end if;
+		insert into head values ((args ->> 'head')::int, (args ->> 'tail')::int);
+		insert into tail values ((args ->> 'tail')::int, (args ->> 'head')::int, (args ->> 'tail')::int);
+	end $$;
+	do $$ begin perform replicache_register_mutator('chain', 'chain'); end $$;
+	alter table head rename constraint same to head_first;
+));
+{
+	$session->query('begin');
+	my @code = map {
+		$session->value(qq(select coalesce(replicache_guard('deferred', 'g', $_->[0], 'u', 'chain', '$_->[1]'), 'applied')))
+	} [ 1, '{"head":1,"tail":1}' ], [ 2, '{"sql":"insert into tail values (7, 7, 7)"}' ], [ 3, '{"head":2,"tail":2}' ],
+	    [ 4, '{"sql":"insert into tail values (8, 1, 1)"}' ], [ 5, '{"sql":"set constraints all deferred; insert into tail values (9, 1, 1)"}' ],
+	    [ 6, '{"head":3,"tail":3}' ];
+	is("@code", 'applied mutator_error applied mutator_error mutator_error applied', 'deferred constraints fail in the guard');
+	is($session->error('commit'), '', 'and not at the end');
+	is($session->value('select count(*) from tail'), 3, 'the good ones are there');
+	is($session->value(q(select string_agg(sqlstate, ' ' order by mutation_id) from replicache_failed_mutation where client_id = 'deferred')),
+	    '23503 23505 23505', 'the others are recorded');
+}
+
 # The mutator sees the session's search_path, under the guard as without it.
 $session->query('set search_path = public, other');
 is((guard('look', '1'))[0], 'applied', 'the search_path of the session');
