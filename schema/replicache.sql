@@ -15,16 +15,16 @@
 -- pull; the next pull brings the rows above it.
 --
 --     table                        one row per
---     replicache_version           commit, lately; the current version is max(version)
+--     replicache_version           commit, lately; the version is max(version)
 --     replicache_state             database (one row): floor, epoch, revision
---     replicache_client_group      browser profile, and the user it belongs to
---     replicache_client            tab, and the last of its mutations that was applied
+--     replicache_client_group      browser profile, and whose it is
+--     replicache_client            tab, and its last mutation that was applied
 --     replicache_table             table that syncs
 --     replicache_mutator           mutation that clients may call
---     replicache_schema_version    schemaVersion accepted from clients; none = all
+--     replicache_schema_version    schemaVersion accepted; none = all
 --     replicache_tombstone         key that is gone
 --     replicache_failed_mutation   mutation that failed
---     replicache_version_time      moment of which it is known how far versions were
+--     replicache_version_time      moment, and how far versions were then
 --
 -- What an app calls (each is described where it is defined):
 --
@@ -47,7 +47,8 @@
 -- needs the UPDATE right there.) A separate role for replicache.fcgi needs
 -- SELECT on these tables and on what syncs, EXECUTE on replicache_push_begin,
 -- replicache_enter, replicache_guard, replicache_defer_code,
--- replicache_record_failure and on the mutators, and whatever rights the mutators need.
+-- replicache_record_failure and on the mutators, and whatever rights the
+-- mutators need.
 --
 -- Why functions name a search_path: with `set search_path from current`, a
 -- function finds these tables whatever the caller's search_path is, and a
@@ -410,7 +411,8 @@ $$;
 
 create or replace function replicache_push_begin(
   groups text[], users text[],
-  clients text[], client_groups text[], before bigint[], after bigint[])
+  clients text[], client_groups text[], before bigint[], after bigint[],
+  registered bigint default null)
 returns bigint
 language plpgsql volatile security definer set search_path from current
 as $$
@@ -418,6 +420,10 @@ declare
   taken bigint := replicache_next_version();
   owner text;
 begin
+  if registered <> (select revision from replicache_state) then
+    raise 'something was registered meanwhile' using errcode = 'RP001';
+  end if;
+
   for i in 1 .. cardinality(groups) loop
     select user_id into owner
       from replicache_client_group where id = groups[i];
@@ -503,16 +509,19 @@ $$;
 -- not deferrable can't be set.)
 
 create or replace function replicache_defer_code() returns text
-language sql stable set search_path from current
+language plpgsql stable set search_path from current
 as $$
-  select coalesce('set constraints ' || string_agg(name, ', ') || ' deferred',
-    'select')
-  from (
-    select format('%I.%I', n.nspname, c.conname)
-    from pg_constraint as c join pg_namespace as n on n.oid = c.connamespace
-    group by n.nspname, c.conname
-    having bool_and(c.condeferrable) and bool_or(c.condeferred)
-  ) as deferred (name);
+begin
+  return (
+    select coalesce('set constraints ' || string_agg(name, ', ')
+      || ' deferred', 'select')
+    from (
+      select format('%I.%I', n.nspname, c.conname)
+      from pg_constraint as c join pg_namespace as n on n.oid = c.connamespace
+      group by n.nspname, c.conname
+      having bool_and(c.condeferrable) and bool_or(c.condeferred)
+    ) as deferred (name));
+end
 $$;
 
 
@@ -608,6 +617,24 @@ $$;
 -- Registered tables: keys
 ----------------------------------------------------------------------------
 
+-- replicache_base_type(type oid) returns oid
+--
+-- Internal: the type under a domain, or under a domain over one; else the type.
+
+create or replace function replicache_base_type(type oid) returns oid
+language plpgsql stable set search_path from current
+as $$
+declare
+  base oid := type;
+begin
+  while (select typtype = 'd' from pg_type where oid = base) loop
+    base := (select typbasetype from pg_type where oid = base);
+  end loop;
+  return base;
+end
+$$;
+
+
 -- replicache_key_part(type oid, value text, escape boolean) returns text
 --
 -- Internal: an expression that turns the expression `value` of this type into
@@ -620,38 +647,26 @@ returns text
 language plpgsql stable set search_path from current
 as $$
 declare
-  base oid := type;
-  kind "char";
-  expression text;
+  base oid := replicache_base_type(type);
 begin
-  loop
-    select case when typtype = 'd' then typbasetype else base end, typtype
-      into base, kind from pg_type where oid = base;
-    exit when kind <> 'd';
-  end loop;
-
-  expression := case
-    when kind = 'e' or base in ('text'::regtype, 'varchar'::regtype,
-        'bpchar'::regtype, 'name'::regtype)
-      then format('%s::text', value)
-    when base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
-        'numeric'::regtype, 'bool'::regtype, 'uuid'::regtype)
-      then format('%s::text', value)
-    when base in ('date'::regtype, 'timestamp'::regtype)
-      then format('(to_json(%s) #>> ''{}'')', value)
-    when base = 'timestamptz'::regtype
-      then format('(to_json(%s at time zone ''UTC'') #>> ''{}'') || ''Z''',
-        value)
-    when base = 'bytea'::regtype
-      then format('encode(%s, ''hex'')', value)
-  end;
-
-  if escape and (kind = 'e' or base in ('text'::regtype, 'varchar'::regtype,
-      'bpchar'::regtype, 'name'::regtype)) then
-    expression := format('replace(replace(%s, ''%%'', ''%%25''), ''/'', ''%%2F'')',
-      expression);
+  if (select typtype = 'e' from pg_type where oid = base)
+     or base in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
+       'name'::regtype) then
+    return format(case when escape
+        then $q$replace(replace(%s::text, '%%', '%%25'), '/', '%%2F')$q$
+        else '%s::text' end, value);
+  elsif base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
+      'numeric'::regtype, 'bool'::regtype, 'uuid'::regtype) then
+    return format('%s::text', value);
+  elsif base in ('date'::regtype, 'timestamp'::regtype) then
+    return format($q$(to_json(%s) #>> '{}')$q$, value);
+  elsif base = 'timestamptz'::regtype then
+    return format($q$(to_json(%s at time zone 'UTC') #>> '{}') || 'Z'$q$,
+      value);
+  elsif base = 'bytea'::regtype then
+    return format($q$encode(%s, 'hex')$q$, value);
   end if;
-  return expression;
+  return null;
 end
 $$;
 
@@ -731,8 +746,6 @@ as $$
 declare
   list text := '';
   a record;
-  base oid;
-  plain boolean;
 begin
   for a in
     select attname, atttypid from pg_attribute
@@ -742,15 +755,12 @@ begin
       and attname <> all (omit)
     order by attnum
   loop
-    base := a.atttypid;
-    while (select typtype = 'd' from pg_type where oid = base) loop
-      base := (select typbasetype from pg_type where oid = base);
-    end loop;
-    plain := base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
-      'bool'::regtype, 'text'::regtype, 'varchar'::regtype, 'json'::regtype,
-      'jsonb'::regtype);
     list := list || format(
-      case when plain then E',\n  %1$s.%2$I' else E',\n  to_json(%1$s.%2$I) as %2$I' end,
+      case when replicache_base_type(a.atttypid) in ('int2'::regtype,
+          'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'text'::regtype,
+          'varchar'::regtype, 'json'::regtype, 'jsonb'::regtype)
+        then E',\n  %1$s.%2$I'
+        else E',\n  to_json(%1$s.%2$I) as %2$I' end,
       row_name, a.attname);
   end loop;
   return list;
@@ -775,10 +785,9 @@ $$;
 -- a join): the way to a single row of a view is short, also where its rows are
 -- computed from others, while a join may well compute all of them.
 --
--- `version <= 9223372036854775807` is always true. It stands there for the
--- planner: that a value not yet known lies below the version of a row it takes
--- for a third of the table, and reads all of it; a range it takes for 0.5 %,
--- and uses the index.
+-- `version <= 9223372036854775807` is always true, and stands there for the
+-- planner. Rows above a value it does not know yet it takes for a third of the
+-- table, and reads all of it; those in a range for 0.5 %, and uses the index.
 
 create or replace function replicache_pull_code(
   table_name regclass, prefix text, soft boolean, view regclass, omit text[],
@@ -788,14 +797,15 @@ as $$
 declare
   source text := replicache_qualified(table_name);
   key text := replicache_key(table_name, prefix, 't');
-  alive text := case when soft then E'\nwhere t.deleted is not true' else '' end;
+  alive text := case when soft
+    then E'\nwhere %s.deleted is not true' else '' end;
   above text := E'\nwhere t.version > $1 and t.version <= 9223372036854775807';
   list text := replicache_value_columns(coalesce(view, table_name),
     case when view is null then 't' else 'v' end, omit);
 begin
   if view is null then
     pull_all := format(E'select %s as key, false as gone%s\nfrom %s as t%s',
-      key, list, source, alive);
+      key, list, source, format(alive, 't'));
     pull_since := format(E'select %s as key, %s as gone%s\nfrom %s as t%s',
       key, case when soft then 't.deleted is true' else 'false' end, list,
       source, above);
@@ -817,12 +827,12 @@ begin
         and atttypid = 'bool'::regtype and not attisdropped) then
     pull_all := format(E'select %s as key, false as gone%s\nfrom %s as v%s',
       replicache_key(table_name, prefix, 'v'), list, replicache_qualified(view),
-      replace(alive, 't.', 'v.'));
+      format(alive, 'v'));
   else
     pull_all := format(
       E'select %s as key, false as gone%s\nfrom %s as t join %s as v on %s%s',
       key, list, source, replicache_qualified(view),
-      replicache_key_match(table_name, 'v', 't'), alive);
+      replicache_key_match(table_name, 'v', 't'), format(alive, 't'));
   end if;
 end
 $$;
@@ -833,8 +843,8 @@ $$;
 -- Internal. definition: the columns, and the text of every view and function
 -- the relation is made of, to be compared with an earlier one. per_user:
 -- whether what it shows depends on who asks: its text, or that of a function
--- it calls, says replicache_user_id, or a table under it has row policies. (A
--- function called by such a function is not looked into.)
+-- it calls, says replicache_user_id or replicache.user_id, or a table under it
+-- has row policies. (A function called by such a function is not looked into.)
 
 create or replace function replicache_view_code(
   relation regclass, out definition text, out per_user boolean)
@@ -870,7 +880,7 @@ as $$
        and attname <> 'version')
       || coalesce((select string_agg(E'\n' || name || E'\n' || text, ''
                      order by name collate "C") from text), ''),
-    exists (select from text where text like '%replicache_user_id%')
+    exists (select from text where text ~ 'replicache[._]user_id')
       or exists (select from used join pg_class as c
                    on class = 'pg_class'::regclass and c.oid = object
                  where c.relrowsecurity);
@@ -886,8 +896,8 @@ $$;
 -- row when these see it. "Soft" tables are those with a column `deleted`.
 --
 --     zz_replicache_lock      before any statement   takes the lock
---     zz_replicache_bury      before delete (soft)   of a deleted row: keeps it,
---                                                    once purged lets it go
+--     zz_replicache_bury      before delete (soft)   of a deleted row: lets it
+--                                                    go only to be purged
 --     zz_replicache_delete    before delete (soft)   of a live row: makes it an
 --                                                    update of `deleted`
 --     zz_replicache_revive    before insert (soft)   of a deleted row's key:
@@ -1000,7 +1010,8 @@ begin
   select string_agg(format(
       E'(%s)\n      and not exists (select from %s as p where %s)',
       (select string_agg(format('old.%I is not null', attname), ' and ')
-         from pg_attribute where attrelid = c.conrelid and attnum = any (c.conkey)),
+         from pg_attribute
+         where attrelid = c.conrelid and attnum = any (c.conkey)),
       replicache_qualified(c.confrelid),
       (select string_agg(format('p.%I = old.%I', theirs.attname, ours.attname),
            ' and ')
@@ -1173,7 +1184,8 @@ as $$
 begin
   if exists (select from pg_class where oid = registered.table_name) then
     begin
-      execute format('insert into replicache_tombstone select %s, %s from %s as t
+      execute format('insert into replicache_tombstone
+          select %s, %s from %s as t
           on conflict (key) do update set version = excluded.version',
         registered.key, version, replicache_qualified(registered.table_name));
       return;
@@ -1228,8 +1240,8 @@ declare
 begin
   if not exists (select from pg_attribute where attrelid = table_name
                  and attname = 'version' and not attisdropped) then
-    execute format('alter table %s add column version bigint not null default %s',
-      target, version);
+    execute format('alter table %s
+        add column version bigint not null default %s', target, version);
   else
     quiet := array(select quote_ident(tgname) from pg_trigger
       where tgrelid = table_name and not tgisinternal and tgenabled = 'O');
@@ -1365,8 +1377,11 @@ $$;
 -- it.) After a TRUNCATE, clients start over.
 --
 -- Register again after the table or the view changed (a column added, the table
--- renamed), or to change the prefix: then clients get all rows anew. If nothing changed,
--- registering again does nothing.
+-- renamed), or to change the prefix: then clients get all rows anew. If nothing
+-- changed, registering again does nothing.
+--
+-- Not noticed is what fires no triggers: ALTER TABLE, and changes that arrive
+-- by logical replication.
 --
 -- Blocks writers of the table meanwhile. Raises if the table can't sync, or a
 -- prefix collides.
