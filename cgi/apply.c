@@ -41,8 +41,8 @@ send_limits(struct db *db, const struct settings *settings, struct error *error)
 
 /* Queues the bookkeeping: the clients and groups as arrays. */
 static int
-send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
-    struct error *error)
+send_begin(struct db *db, const struct apply_plan *plan, int64_t revision,
+    struct arena *arena, struct error *error)
 {
 	enum {
 		GROUPS,
@@ -51,10 +51,13 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 		CLIENT_GROUPS,
 		BEFORE,
 		AFTER,
-		ARRAYS
+		ARRAYS,
+		REVISION = ARRAYS,
+		PARAMS
 	};
 	struct pgarray arrays[ARRAYS];
-	const char *params[ARRAYS];
+	const char *params[PARAMS];
+	char number[NUMBER_SIZE];
 
 	for (int i = 0; i < ARRAYS; i++)
 		pgarray_init(&arrays[i]);
@@ -78,7 +81,9 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 		if (params[i] == NULL)
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "out of memory");
-	return db_send_id(db, STATEMENT_PUSH_BEGIN, ARRAYS, params, error);
+	snprintf(number, sizeof(number), "%" PRId64, revision);
+	params[REVISION] = number;
+	return db_send_id(db, STATEMENT_PUSH_BEGIN, PARAMS, params, error);
 }
 
 static int
@@ -112,7 +117,7 @@ send_all(struct db *db, const struct settings *settings,
 {
 	if (db_send_id(db, STATEMENT_BEGIN_PUSH, 0, NULL, error) < 0 ||
 	    send_limits(db, settings, error) < 0 ||
-	    send_begin(db, plan, arena, error) < 0)
+	    send_begin(db, plan, registration->revision, arena, error) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->call_count; i++)
 		if (send_call(db, registration, &plan->calls[i], error) < 0)

@@ -4,7 +4,7 @@
  * Batch: concurrent pushes, combined into one transaction.
  *
  * A push goes through two stages, each run by one thread at a time for all
- * pushes that wait for it then:
+ * pushes that wait for it then (gather.h):
  *
  *	look	one read tells what each push's groups and clients are. Pushes
  *		that are done already, forbidden or impossible end here: an
@@ -12,9 +12,8 @@
  *		raises no version.
  *	apply	the rest goes into one transaction: one version, one commit.
  *
- * The thread that hands in a push leads a stage if nobody does, and goes on as
- * long as anything waits; otherwise it is free at once, and the push is
- * answered by whoever led. While one batch is applied the next is looked up.
+ * A push that goes on where this process left its client skips the look. While
+ * one batch is applied the next is looked up.
  *
  * A push that fails never harms those beside it: its own mutators' errors are
  * recorded; if it meets the server's limits it is left out, and the others go
@@ -31,6 +30,7 @@
 
 #include "arena.h"
 #include "error.h"
+#include "gather.h"
 
 struct batch;
 struct batch_client;
@@ -41,6 +41,7 @@ struct settings;
 
 /* A push that waits. It belongs to the batch until done() is called. */
 struct batch_job {
+	struct gather_job link; /* the first member */
 	/* From the caller: */
 	const struct push *push;
 	const char *user;
@@ -53,7 +54,6 @@ struct batch_job {
 	size_t applied, skipped; /* mutations, for the log */
 
 	/* The batch's own: */
-	struct batch_job *next;
 	struct batch_client *clients; /* as push->clients */
 	size_t from;                  /* mutations before it are done */
 	size_t planned;               /* mutations before it are in the plan */

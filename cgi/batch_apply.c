@@ -30,7 +30,7 @@
 /* One attempt after another to apply a round. */
 struct round {
 	struct batch_context *context;
-	struct batch_queue jobs; /* those still in it */
+	struct gather_queue jobs; /* those still in it */
 	struct db *db;
 	struct apply_plan plan;
 	struct batch_job **owners; /* the job of each call of the plan */
@@ -39,16 +39,15 @@ struct round {
 	int tries;
 };
 
-bool
-batch_has_room(
-    const struct batch_context *context, size_t mutations, size_t bytes)
+static bool
+has_room(const struct batch_context *context, size_t mutations, size_t bytes)
 {
 	return mutations < (size_t)context->settings->batch_mutations &&
 	       bytes < (size_t)context->settings->batch_bytes;
 }
 
-void
-batch_measure(const struct batch_job *job, size_t *mutations, size_t *bytes)
+static void
+measure(const struct batch_job *job, size_t *mutations, size_t *bytes)
 {
 	const struct push *push = job->push;
 
@@ -58,11 +57,11 @@ batch_measure(const struct batch_job *job, size_t *mutations, size_t *bytes)
 }
 
 void
-batch_fail(struct batch_queue *round, const struct error *error)
+batch_fail(struct gather_queue *round, const struct error *error)
 {
 	struct batch_job *job;
 
-	while ((job = batch_queue_take(round)) != NULL) {
+	while ((job = batch_take(round)) != NULL) {
 		job->error = *error;
 		job->done(job);
 	}
@@ -73,12 +72,12 @@ static void
 fail_one(
     struct round *round, struct batch_job *failed, const struct error *error)
 {
-	struct batch_queue rest = {NULL, NULL};
+	struct gather_queue rest = {NULL, NULL};
 	struct batch_job *job;
 
-	while ((job = batch_queue_take(&round->jobs)) != NULL)
+	while ((job = batch_take(&round->jobs)) != NULL)
 		if (job != failed)
-			batch_queue_add(&rest, job);
+			gather_queue_add(&rest, &job->link);
 	round->jobs = rest;
 	failed->error = *error;
 	failed->done(failed);
@@ -162,8 +161,7 @@ plan_job(struct round *round, struct batch_job *job, size_t *bytes)
 		if (mutation->id == client->after + 1) {
 			struct apply_call *call;
 
-			if (!batch_has_room(
-				round->context, plan->call_count, *bytes))
+			if (!has_room(round->context, plan->call_count, *bytes))
 				break;
 			round->owners[plan->call_count] = job;
 			call = &plan->calls[plan->call_count++];
@@ -200,8 +198,8 @@ make_plan(struct round *round)
 	struct apply_plan *plan = &round->plan;
 	size_t jobs = 0, clients = 0, calls = 0, bytes = 0;
 
-	for (struct batch_job *job = round->jobs.first; job != NULL;
-	     job = job->next) {
+	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
+	     job = batch_next(job)) {
 		jobs++;
 		clients += job->push->client_count;
 		calls += job->push->mutation_count - job->from;
@@ -219,8 +217,8 @@ make_plan(struct round *round)
 	if (plan->groups == NULL || plan->clients == NULL ||
 	    plan->calls == NULL || round->owners == NULL)
 		return -1;
-	for (struct batch_job *job = round->jobs.first; job != NULL;
-	     job = job->next)
+	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
+	     job = batch_next(job))
 		if (plan_job(round, job, &bytes) < 0)
 			return -1;
 	compact_clients(plan);
@@ -229,7 +227,7 @@ make_plan(struct round *round)
 
 /* After COMMIT: ends the jobs that are done, hands back the others. */
 static void
-settle(struct round *round, struct batch_queue *rest)
+settle(struct round *round, struct gather_queue *rest)
 {
 	static const struct error late = {.code = ERROR_UNAVAILABLE,
 	    .message = "out of time; what was committed stays"};
@@ -237,7 +235,7 @@ settle(struct round *round, struct batch_queue *rest)
 
 	for (size_t i = 0; i < round->plan.call_count; i++)
 		round->owners[i]->applied++;
-	while ((job = batch_queue_take(&round->jobs)) != NULL) {
+	while ((job = batch_take(&round->jobs)) != NULL) {
 		for (; job->from < job->planned; job->from++) {
 			const struct mutation *m =
 			    &job->push->mutations[job->from];
@@ -246,6 +244,7 @@ settle(struct round *round, struct batch_queue *rest)
 			if (client->last_mutation_id < m->id)
 				client->last_mutation_id = m->id;
 		}
+		batch_hints_remember(round->context, job);
 		if (job->from == job->push->mutation_count) {
 			error_reset(&job->error);
 			job->done(job);
@@ -253,7 +252,7 @@ settle(struct round *round, struct batch_queue *rest)
 			job->error = late;
 			job->done(job);
 		} else {
-			batch_queue_add(rest, job);
+			gather_queue_add(rest, &job->link);
 		}
 	}
 }
@@ -317,11 +316,11 @@ handle_timeout(struct round *round, size_t failed, struct error *error)
 static int
 look_again(struct round *round, struct error *error)
 {
-	struct batch_queue ready = {NULL, NULL};
+	struct gather_queue ready = {NULL, NULL};
 	int rc;
 
-	for (struct batch_job *job = round->jobs.first; job != NULL;
-	     job = job->next)
+	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
+	     job = batch_next(job))
 		job->from = 0;
 	rc = batch_look_through(round->context, round->db,
 	    &round->context->apply_arena, &round->jobs, &ready, error);
@@ -403,8 +402,9 @@ static int
 run_plan(struct round *round, size_t *failed, struct error *error)
 {
 	struct batch_context *context = round->context;
-	const struct registration *registration = registry_get(
-	    context->registry, round->db, round->jobs.first->revision, error);
+	const struct registration *registration =
+	    registry_get(context->registry, round->db,
+		batch_first(&round->jobs)->revision, error);
 	int rc;
 
 	*failed = APPLY_NONE;
@@ -418,7 +418,7 @@ run_plan(struct round *round, size_t *failed, struct error *error)
 
 /* Attempts until the jobs are done, cut, or failed for good. */
 static int
-attempt(struct round *round, struct batch_queue *rest, struct error *error)
+attempt(struct round *round, struct gather_queue *rest, struct error *error)
 {
 	while (round->jobs.first != NULL) {
 		size_t failed;
@@ -441,16 +441,33 @@ attempt(struct round *round, struct batch_queue *rest, struct error *error)
 	return 0;
 }
 
-void
-batch_apply(struct batch_context *context, struct batch_queue *jobs,
-    struct batch_queue *rest)
+/* Takes out of WAITING what one transaction has room for. */
+static void
+take_round(struct round *round, struct gather_queue *waiting)
 {
-	struct round round = {.context = context, .jobs = *jobs};
+	size_t mutations = 0, bytes = 0;
+
+	while (batch_first(waiting) != NULL &&
+	       has_room(round->context, mutations, bytes)) {
+		struct batch_job *job = batch_take(waiting);
+
+		measure(job, &mutations, &bytes);
+		gather_queue_add(&round->jobs, &job->link);
+	}
+}
+
+void
+batch_apply(void *context, struct gather_queue *waiting)
+{
+	struct round round = {.context = context};
+	struct gather_queue rest = {NULL, NULL};
 	struct error error;
 
-	*jobs = (struct batch_queue){NULL, NULL};
-	round.db = pool_get(context->pool, &error);
-	if (round.db == NULL || attempt(&round, rest, &error) < 0)
+	take_round(&round, waiting);
+	round.db = pool_get(round.context->pool, &error);
+	if (round.db == NULL || attempt(&round, &rest, &error) < 0)
 		batch_fail(&round.jobs, &error);
-	pool_put(context->pool, round.db);
+	pool_put(round.context->pool, round.db);
+	gather_queue_append(&rest, waiting);
+	*waiting = rest;
 }

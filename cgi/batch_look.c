@@ -43,7 +43,7 @@ enum {
 
 /* Writes the distinct groups and clients of the jobs as array literals. */
 static int
-write_ids(const struct batch_queue *round, struct arena *arena,
+write_ids(const struct gather_queue *round, struct arena *arena,
     const char **groups_out, const char **clients_out)
 {
 	struct map groups, clients;
@@ -51,8 +51,8 @@ write_ids(const struct batch_queue *round, struct arena *arena,
 
 	map_init(&groups, arena);
 	map_init(&clients, arena);
-	for (const struct batch_job *job = round->first; job != NULL;
-	     job = job->next) {
+	for (const struct batch_job *job = batch_first(round); job != NULL;
+	     job = batch_next(job)) {
 		if (map_add(&groups, job->push->group) == MAP_NONE)
 			return -1;
 		for (size_t i = 0; i < job->push->client_count; i++)
@@ -224,15 +224,15 @@ judge(const struct look *look, const struct registration *registration,
 
 static void
 judge_all(const struct look *look, const struct registration *registration,
-    struct batch_queue *round, struct batch_queue *ready)
+    struct gather_queue *round, struct gather_queue *ready)
 {
 	struct batch_job *job;
 
-	while ((job = batch_queue_take(round)) != NULL) {
+	while ((job = batch_take(round)) != NULL) {
 		int rc = judge(look, registration, job, &job->error);
 
 		if (rc > 0) {
-			batch_queue_add(ready, job);
+			gather_queue_add(ready, &job->link);
 			continue;
 		}
 		if (rc == 0)
@@ -243,7 +243,7 @@ judge_all(const struct look *look, const struct registration *registration,
 
 int
 batch_look_through(struct batch_context *context, struct db *db,
-    struct arena *arena, struct batch_queue *round, struct batch_queue *ready,
+    struct arena *arena, struct gather_queue *round, struct gather_queue *ready,
     struct error *error)
 {
 	const struct registration *registration = NULL;
@@ -278,29 +278,41 @@ out:
 	return rc;
 }
 
-void
-batch_look(struct batch_context *context, struct batch_queue *round,
-    struct batch_queue *ready)
+/* Looks with a connection of the pool; with another one if the first had died
+ * while it was idle, which shows only now. */
+static int
+look_connected(struct batch_context *context, struct gather_queue *round,
+    struct gather_queue *ready, struct error *error)
 {
-	struct error error;
-
 	for (int tries = 0;; tries++) {
-		struct db *db = pool_get(context->pool, &error);
+		struct db *db = pool_get(context->pool, error);
 		int rc;
 
 		if (db == NULL)
-			break;
+			return -1;
 		arena_reset(&context->look_arena);
 		rc = batch_look_through(
-		    context, db, &context->look_arena, round, ready, &error);
+		    context, db, &context->look_arena, round, ready, error);
 		pool_put(context->pool, db);
 		if (rc == 0)
-			return;
-		/* A connection that died while it was idle shows only now,
-		 * and then the others are likely to be dead too. */
-		if (tries > 0 || db_failure(&error) != DB_FAILURE_LOST)
-			break;
+			return 0;
+		if (tries > 0 || db_failure(error) != DB_FAILURE_LOST)
+			return -1;
+		/* The other ones are likely to be dead too. */
 		pool_recycle(context->pool);
 	}
-	batch_fail(round, &error);
+}
+
+void
+batch_look(void *argument, struct gather_queue *round)
+{
+	struct batch_context *context = argument;
+	struct gather_queue ready = {NULL, NULL};
+	struct batch_job *job;
+	struct error error;
+
+	if (look_connected(context, round, &ready, &error) < 0)
+		batch_fail(round, &error);
+	while ((job = batch_take(&ready)) != NULL)
+		gather_add(context->ready, &job->link);
 }

@@ -21,10 +21,6 @@ struct db;
  * (row 52): it would block its client for ever. */
 #define BATCH_TIMEOUTS_MAX 3
 
-struct batch_queue {
-	struct batch_job *first, *last;
-};
-
 /* What a look told of a client of a push. */
 struct batch_client {
 	int64_t last_mutation_id; /* 0 if unknown */
@@ -47,6 +43,24 @@ struct batch_timeout {
 #define BATCH_SUSPECTS 256
 #define BATCH_SUSPECT_MS 60000
 
+/* Hints: so many clients, each in the place its key has. */
+#define BATCH_HINTS 4096
+
+/* A push of more clients than this is a recovery, not the usual case. */
+#define BATCH_HINT_CLIENTS_MAX 16
+
+struct batch_hint {
+	uint64_t key; /* of client, group and user */
+	int64_t last_mutation_id;
+	int64_t revision;
+};
+
+struct batch_hints {
+	pthread_mutex_t lock;
+	uint64_t seed;
+	struct batch_hint table[BATCH_HINTS];
+};
+
 struct batch_context {
 	const struct settings *settings;
 	struct pool *pool;
@@ -56,38 +70,56 @@ struct batch_context {
 	struct batch_timeout timeouts[BATCH_TIMEOUTS]; /* of apply */
 	size_t next_timeout;
 	int64_t suspects[BATCH_SUSPECTS]; /* clock_ms() of suspicion's end */
+	struct batch_hints hints;
+	struct gather *ready; /* where looked-up jobs wait to be applied */
 };
 
-void batch_queue_add(struct batch_queue *queue, struct batch_job *job);
+/* The first job of a round, and the one behind JOB; NULL at the end. */
+static inline struct batch_job *
+batch_first(const struct gather_queue *round)
+{
+	return (struct batch_job *)round->first;
+}
 
-/* The first job, taken out, or NULL. */
-struct batch_job *batch_queue_take(struct batch_queue *queue);
+static inline struct batch_job *
+batch_next(const struct batch_job *job)
+{
+	return (struct batch_job *)job->link.next;
+}
 
-/* Looks up the jobs of ROUND. Those that end are done; the others go to READY.
- * ROUND is empty afterwards. */
-void batch_look(struct batch_context *context, struct batch_queue *round,
-    struct batch_queue *ready);
+/* The first job, taken out of ROUND. */
+static inline struct batch_job *
+batch_take(struct gather_queue *round)
+{
+	return (struct batch_job *)gather_queue_take(round);
+}
+
+/* Looks up the jobs of ROUND. Those that end are done; the others go on to be
+ * applied. CONTEXT is a struct batch_context. */
+void batch_look(void *context, struct gather_queue *round);
 
 /* The same through a connection at hand, without a second try: 0, or -1 with
  * ROUND as it was. */
 int batch_look_through(struct batch_context *context, struct db *db,
-    struct arena *arena, struct batch_queue *round, struct batch_queue *ready,
+    struct arena *arena, struct gather_queue *round, struct gather_queue *ready,
     struct error *error);
 
-/* Applies the jobs of ROUND. Those that end are done; those of which only a
- * prefix was applied go to REST. ROUND is empty afterwards. */
-void batch_apply(struct batch_context *context, struct batch_queue *round,
-    struct batch_queue *rest);
+/* Applies what one transaction takes of ROUND, and leaves the rest in it; jobs
+ * of which only a prefix was applied come first. */
+void batch_apply(void *context, struct gather_queue *round);
 
-/* True while a batch with so much in it takes another push. */
-bool batch_has_room(
-    const struct batch_context *context, size_t mutations, size_t bytes);
+void batch_hints_init(struct batch_hints *hints);
+void batch_hints_fini(struct batch_hints *hints);
 
-/* Adds what JOB brings to a batch. */
-void batch_measure(
-    const struct batch_job *job, size_t *mutations, size_t *bytes);
+/* True if the hints say of JOB all that a look would, and it is to be applied:
+ * then it is filled in. */
+bool batch_hints_recall(struct batch_context *context, struct batch_job *job);
+
+/* Remembers where the clients of JOB, which was applied, stand now. */
+void batch_hints_remember(
+    struct batch_context *context, const struct batch_job *job);
 
 /* Ends every job of ROUND with ERROR. */
-void batch_fail(struct batch_queue *round, const struct error *error);
+void batch_fail(struct gather_queue *round, const struct error *error);
 
 #endif

@@ -241,6 +241,17 @@ registry_get(struct registry *registry, struct db *db, int64_t revision,
 	return r;
 }
 
+int64_t
+registry_revision(struct registry *registry)
+{
+	int64_t revision;
+
+	pthread_mutex_lock(&registry->lock);
+	revision = registry->current == NULL ? -1 : registry->current->revision;
+	pthread_mutex_unlock(&registry->lock);
+	return revision;
+}
+
 const struct statement *
 registration_call(const struct registration *registration, const char *name)
 {

@@ -57,6 +57,9 @@ void registry_free(struct registry *registry);
 const struct registration *registry_get(struct registry *registry,
     struct db *db, int64_t revision, struct error *error);
 
+/* The revision of the registration at hand, or -1. */
+int64_t registry_revision(struct registry *registry);
+
 /* Gives back; NULL is legal. */
 void registry_put(
     struct registry *registry, const struct registration *registration);

@@ -46,7 +46,7 @@
 -- deleted and revived by an UPDATE as the writing role itself, which therefore
 -- needs the UPDATE right there.) A separate role for replicache.fcgi needs
 -- SELECT on these tables and on what syncs, EXECUTE on replicache_push_begin,
--- replicache_enter, replicache_guard, replicache_defer_code,
+-- replicache_enter, replicache_guard, replicache_check_constraints,
 -- replicache_record_failure and on the mutators, and whatever rights the
 -- mutators need.
 --
@@ -392,8 +392,8 @@ $$;
 -- Push
 ----------------------------------------------------------------------------
 
--- replicache_push_begin(groups, users, clients, client_groups, before, after)
---   returns bigint
+-- replicache_push_begin(groups, users, clients, client_groups, before, after,
+--   registered default null) returns bigint
 --
 -- The first statement of a transaction that applies mutations. groups[i] is
 -- pushed by users[i]; clients[i] of client_groups[i] goes from the last
@@ -402,7 +402,8 @@ $$;
 -- IDs.
 --
 -- Raises RP001 if the database is not as the arguments say: a group belongs to
--- another user, a client to another group, or a last mutation ID has moved.
+-- another user, a client to another group, a last mutation ID has moved, or the
+-- revision is not `registered`.
 -- Whoever called has looked without the lock, and should look again.
 --
 -- The IDs are set first and not last because the whole transaction stands or
@@ -501,26 +502,35 @@ end
 $$;
 
 
--- replicache_defer_code() returns text
+-- replicache_check_constraints() returns void
 --
--- Internal: the statement that makes all constraints deferred that are so
--- initially. Not `set constraints all deferred`, which would include those
--- that are only deferrable. (A name that a constraint shares with one that is
--- not deferrable can't be set.)
+-- Internal: lets a deferred constraint that is broken fail now, as at COMMIT
+-- it would take the other mutations along; then they are deferred again. Not
+-- by `set constraints all deferred`, which would include those that are only
+-- deferrable. (A name that a constraint shares with one that is not deferrable
+-- can't be set.) The list of names is kept for the transaction.
 
-create or replace function replicache_defer_code() returns text
-language plpgsql stable set search_path from current
+create or replace function replicache_check_constraints() returns void
+language plpgsql volatile
 as $$
+declare
+  names text := current_setting('replicache.deferred', true);
 begin
-  return (
-    select coalesce('set constraints ' || string_agg(name, ', ')
-      || ' deferred', 'select')
-    from (
-      select format('%I.%I', n.nspname, c.conname)
-      from pg_constraint as c join pg_namespace as n on n.oid = c.connamespace
-      group by n.nspname, c.conname
-      having bool_and(c.condeferrable) and bool_or(c.condeferred)
-    ) as deferred (name));
+  set constraints all immediate;
+  if names is null or names = '' then
+    select coalesce(string_agg(name, ', '), 'none') into names
+      from (
+        select format('%I.%I', n.nspname, c.conname)
+        from pg_constraint as c
+          join pg_namespace as n on n.oid = c.connamespace
+        group by n.nspname, c.conname
+        having bool_and(c.condeferrable) and bool_or(c.condeferred)
+      ) as deferred (name);
+    perform set_config('replicache.deferred', names, true);
+  end if;
+  if names <> 'none' then
+    execute 'set constraints ' || names || ' deferred';
+  end if;
 end
 $$;
 
@@ -586,10 +596,7 @@ begin
         parsed := true;
         execute mutator.run using args_json;
       end if;
-      -- A deferred constraint has to fail here: at COMMIT it would take the
-      -- other mutations along. For the next one it is deferred again.
-      set constraints all immediate;
-      execute replicache_defer_code();
+      perform replicache_check_constraints();
       return null;
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate,

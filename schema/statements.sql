@@ -66,10 +66,10 @@ prepare set_user as
 select set_config('replicache.user_id', $1::text, true);
 
 -- $1 groups, $2 their users, $3 clients, $4 their groups, $5 last mutation IDs
--- before, $6 and after.
+-- before, $6 and after, $7 the revision of what is registered.
 prepare push_begin as
 select replicache_push_begin($1::text[], $2::text[], $3::text[], $4::text[],
-  $5::bigint[], $6::bigint[]) as version;
+  $5::bigint[], $6::bigint[], $7::bigint) as version;
 
 -- $1 client ID, $2 group ID, $3 mutation ID, $4 user ID, $5 name, $6 args,
 -- $7 the code if the mutation is not to be run, else null.

@@ -149,12 +149,12 @@ my $picture = q(
 		grant select on message_entry to web;
 		grant select, insert, update, delete on message to web;
 		grant execute on function replicache_push_begin, replicache_enter, replicache_guard,
-			replicache_defer_code, replicache_record_failure, create_message, delete_message to web));
+			replicache_check_constraints, replicache_record_failure, create_message, delete_message to web));
 	my $web = $cluster->session($database, 'web');
 	$web->send(qq(\\i $schema/statements.sql));
 	$web->wait;
 	$web->query(q(begin; execute set_limits ('5000', '2000', '10000')));
-	$web->query(q(execute push_begin ('{g}', '{u}', '{c}', '{g}', '{0}', '{2}')));
+	$web->query(q(execute push_begin ('{g}', '{u}', '{c}', '{g}', '{0}', '{2}', null)));
 	my $call = $web->value(q(select call from replicache_mutator where name = 'createMessage'));
 	$web->query("prepare m as $call");
 	$web->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}')));
