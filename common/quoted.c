@@ -130,9 +130,9 @@ take_special(const char **place, const char *end, unsigned *flags)
 const char *
 quoted_take(const char **place, const char *end, unsigned *flags)
 {
-	const char *wrong;
-
 	for (++*place;;) {
+		const char *wrong;
+
 		*place = bytes_find(*place, end, BYTES_STOP_ASCII);
 		if (*place == end)
 			return "a string does not end";

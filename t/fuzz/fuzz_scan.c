@@ -74,7 +74,8 @@ check_string(const struct scan_value *value)
 		       &error) == 0);
 	fuzz_check(flags_again == 0);
 	scan_root(buffer.data, buffer.length, &written);
-	fuzz_check((again = malloc(written.length - 1)) != NULL);
+	again = malloc(written.length - 1);
+	fuzz_check(again != NULL);
 	fuzz_check(scan_decode(&written, again, &flags_again) == length);
 	fuzz_check(memcmp(text, again, length) == 0);
 	free(again);
