@@ -61,9 +61,12 @@ select set_config('statement_timeout', $1::text, true),
   set_config('lock_timeout', $2::text, true),
   set_config('idle_in_transaction_session_timeout', $3::text, true);
 
--- For this transaction: $1 who asks.
+-- For this transaction, a pull: $1 who asks. A pull of many rows looks dear to
+-- the planner, but is over before a JIT compiler or parallel workers would pay.
 prepare set_user as
-select set_config('replicache.user_id', $1::text, true);
+select set_config('replicache.user_id', $1::text, true),
+  set_config('jit', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true);
 
 -- $1 groups, $2 their users, $3 clients, $4 their groups, $5 last mutation IDs
 -- before, $6 and after, $7 the revision of what is registered.
