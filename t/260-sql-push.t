@@ -93,6 +93,7 @@ sub state_of_all
 	for my $about (sort keys %wrong) {
 		like($session->error(begin_push(@{ $wrong{$about} })), qr/22023/, "22023: $about");
 	}
+	like($session->error(begin_push(['g'], ['u'], ['c'], ['g'], [6], [7]) =~ s/\)\z/, -1)/r), qr/RP001/, 'RP001: another revision');
 	is(state_of_all(), $before, 'nothing changed');
 }
 
