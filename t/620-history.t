@@ -82,7 +82,6 @@ sub push_all
 			check($view);
 		}
 	}
-	spew(workdir() . "/over$number", '');
 	return 1;
 }
 
@@ -118,20 +117,22 @@ sub write_on
 			delete from part where box = 'psql' and slot = $round - 1; $end");
 	}
 	$other->close;
-	spew(workdir() . "/over$pushers", '');
 	return 1;
 }
 
 my @result = parallel($pushers + PULLERS + 1, sub {
 	my ($number) = @_;
-	return $number < $pushers ? push_all($number) :
-		$number < $pushers + PULLERS ? pull_on($number - $pushers) : write_on();
+	return pull_on($number - $pushers - 1) if $number > $pushers;
+	my $result = eval { $number < $pushers ? push_all($number) : write_on() };
+	my $error = $@;
+	spew(workdir() . "/over$number", '');
+	return $result // die $error;
 }, 150);
 
 my $view = Rig::Sync::View->new('g0', \&ask);
 $view->pull;
 for my $number (0 .. PULLERS - 1) {
-	my $chain = $result[$pushers + $number];
+	my $chain = $result[$pushers + 1 + $number];
 	cmp_ok($chain->{pulls}, '>', 5, "puller $number pulled $chain->{pulls} times");
 	is($chain->{cookie}, $view->{cookie}, 'it came to the last version');
 	is_deeply($chain->{rows}, $view->{rows}, 'the chain of pulls gives the whole view');

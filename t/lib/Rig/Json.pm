@@ -70,20 +70,19 @@ sub difference
 	return $have eq $want ? '' : "$where: $have, not $want";
 }
 
-# The order of a patch matters for "clear" alone, as long as no key comes
-# twice, which patch_fault() checks.
+# What a patch comes to: "clear", then the last operation of each key.
 sub sort_patch
 {
 	my ($patch) = @_;
 	return $patch if grep { ref $_ ne 'HASH' } @$patch;
-	return [ sort { ($a->{key} // '') cmp ($b->{key} // '') } @$patch ];
+	my %last = map { ($_->{key} // '') . ' ' . exists $_->{key} => $_ } @$patch;
+	return [ @last{sort keys %last} ];
 }
 
 # What is wrong with a patch, '' when it is sound.
 sub patch_fault
 {
 	my ($patch) = @_;
-	my %seen;
 	for my $i (0 .. $#$patch) {
 		my $entry = $patch->[$i];
 		my $op = $entry->{op} // '';
@@ -95,7 +94,6 @@ sub patch_fault
 		}
 		return "$op with $form" unless $op eq 'put' && $form eq 'key op value'
 		    || $op eq 'del' && $form eq 'key op';
-		return "key $entry->{key} twice" if $seen{$entry->{key}}++;
 	}
 	return '';
 }
