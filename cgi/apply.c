@@ -125,12 +125,7 @@ send_all(struct db *db, const struct settings *settings,
 	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
 	    db_sync(db, error) < 0)
 		return -1;
-	/* A group of its own: the answers need not wait for it. */
-	if (db_send_id(db, STATEMENT_RESET_ROLE, 0, NULL, error) < 0 ||
-	    db_send_id(db, STATEMENT_RESET, 0, NULL, error) < 0 ||
-	    db_send_id(db, STATEMENT_DISCARD_TEMP, 0, NULL, error) < 0)
-		return -1;
-	return db_sync(db, error);
+	return db_tidy(db, error);
 }
 
 /* Takes the answer of COMMIT, which succeeds too when it rolled back. */
@@ -177,13 +172,10 @@ apply_end(struct db *db)
 {
 	struct error ignored;
 
-	/* The two groups of apply_run(); what failed was told already. */
-	db_finish(db, &ignored);
-	db_finish(db, &ignored);
-	if (db_idle(db))
+	if (db_finish(db, &ignored) == 0)
 		return;
-	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) < 0 ||
-	    db_sync(db, &ignored) < 0)
-		return;
-	db_finish(db, &ignored);
+	/* What failed was told already. */
+	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) == 0 &&
+	    db_sync(db, &ignored) == 0)
+		db_finish(db, &ignored);
 }

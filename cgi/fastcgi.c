@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* At most so much of an unwanted body is read before the connection is closed:
@@ -19,9 +20,13 @@
  * drips is ended by listener_tick(). */
 #define DRAIN_MAX (64 * 1024 * 1024)
 
+/* What a Unix socket takes at once, for sure: only a longer answer waits. */
+#define SOCKET_TAKES 65536
+
 struct fastcgi {
 	struct transport base;
 	FCGX_Request request; /* its streams point back at it: never moved */
+	long write_timeout;   /* ms; 0 once it is set on the socket */
 	void (*closed)(void *, int);
 	void *context;
 };
@@ -45,11 +50,25 @@ read_body(struct transport *transport, char *to, size_t size)
 	return FCGX_GetError(fastcgi->request.in) != 0 ? -1 : got;
 }
 
+/* From the first long write on, a reader that takes nothing is given up. */
+static void
+limit_writes(struct fastcgi *fastcgi)
+{
+	struct timeval limit = {.tv_sec = fastcgi->write_timeout / 1000,
+	    .tv_usec = fastcgi->write_timeout % 1000 * 1000};
+
+	setsockopt(fastcgi->request.ipcFd, SOL_SOCKET, SO_SNDTIMEO, &limit,
+	    sizeof(limit));
+	fastcgi->write_timeout = 0;
+}
+
 static int
 write_answer(struct transport *transport, const char *bytes, size_t size)
 {
 	struct fastcgi *fastcgi = (struct fastcgi *)transport;
 
+	if (size >= SOCKET_TAKES && fastcgi->write_timeout > 0)
+		limit_writes(fastcgi);
 	while (size > 0) {
 		int n = size > INT_MAX ? INT_MAX : (int)size;
 
@@ -112,7 +131,8 @@ fastcgi_init(void)
 }
 
 struct transport *
-fastcgi_open(int fd, void (*closed)(void *, int), void *context)
+fastcgi_open(
+    int fd, long write_timeout, void (*closed)(void *, int), void *context)
 {
 	struct fastcgi *fastcgi = malloc(sizeof(*fastcgi));
 
@@ -122,6 +142,7 @@ fastcgi_open(int fd, void (*closed)(void *, int), void *context)
 		return NULL;
 	}
 	fastcgi->base.ops = &ops;
+	fastcgi->write_timeout = write_timeout;
 	fastcgi->closed = closed;
 	fastcgi->context = context;
 	FCGX_InitRequest(&fastcgi->request, -1, 0);

@@ -19,11 +19,11 @@ int fastcgi_init(void);
 
 /*
  * Begins the request on the connection FD, which now belongs to the
- * transport; reads and writes on it must have time limits (SO_RCVTIMEO,
- * SO_SNDTIMEO). CLOSED(CONTEXT, FD) is called before FD is closed at the end.
+ * transport. A reader that takes nothing of a long answer for WRITE_TIMEOUT ms
+ * is given up. CLOSED(CONTEXT, FD) is called before FD is closed at the end.
  * NULL, and FD closed, if no request can be read.
  */
-struct transport *fastcgi_open(
-    int fd, void (*closed)(void *context, int fd), void *context);
+struct transport *fastcgi_open(int fd, long write_timeout,
+    void (*closed)(void *context, int fd), void *context);
 
 #endif

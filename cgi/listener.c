@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ struct connection {
 	enum state state;
 	uint32_t generation; /* tells a re-used descriptor from its past */
 	int64_t since;       /* clock_ms() of accept */
+	bool watched;        /* in the epoll set */
 	bool sound;          /* only its body's end is missing */
 	bool trusted;        /* served before that was there */
 };
@@ -70,7 +72,7 @@ struct listener {
 	const struct settings *settings;
 	int fd, epoll, wake, stop;
 	int spare; /* a descriptor to give up when there are no more */
-	bool draining;
+	atomic_bool draining;
 	pthread_mutex_t lock;
 	struct connection *connections; /* by descriptor */
 	size_t size;
@@ -165,25 +167,29 @@ watch(struct listener *listener, int fd, uint32_t events, uint64_t tag)
 	return epoll_ctl(listener->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Non-blocking: of several threads and processes that are woken for one
- * connection all but one find it taken. */
+/*
+ * One thread is woken for one event: the listening socket is armed again by the
+ * thread that has accepted (rearm()), the wake-up is edge-triggered and never
+ * read. Non-blocking, because of several processes that are woken for one
+ * connection all but one find it taken.
+ */
 static int
 open_descriptors(struct listener *listener)
 {
 	int flags = fcntl(listener->fd, F_GETFL);
 
 	listener->epoll = epoll_create1(EPOLL_CLOEXEC);
-	listener->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	listener->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	listener->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (flags < 0 || fcntl(listener->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    listener->epoll < 0 || listener->wake < 0 || listener->stop < 0)
 		return -1;
-	if (watch(listener, listener->wake, EPOLLIN, TAG_WAKE) < 0 ||
+	if (watch(listener, listener->wake, EPOLLIN | EPOLLET, TAG_WAKE) < 0 ||
 	    watch(listener, listener->stop, EPOLLIN, TAG_STOP) < 0)
 		return -1;
 	return watch(
-	    listener, listener->fd, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN);
+	    listener, listener->fd, EPOLLIN | EPOLLONESHOT, TAG_LISTEN);
 }
 
 struct listener *
@@ -230,10 +236,21 @@ listener_free(struct listener *listener)
 	free(listener);
 }
 
+/* For a peer whose request is not there whole: a read may have to wait. */
+static void
+limit_reads(int fd, const struct settings *settings)
+{
+	struct timeval limit = {.tv_sec = settings->header_timeout / 1000,
+	    .tv_usec = settings->header_timeout % 1000 * 1000};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 /* What the peer has sent so far, which stays in the socket. */
 static enum framing
-look(int fd, unsigned char *scratch)
+look(int fd, unsigned char *scratch, const struct settings *settings)
 {
+	enum framing judged;
 	ssize_t n;
 
 	do {
@@ -243,20 +260,10 @@ look(int fd, unsigned char *scratch)
 		return FRAMING_MORE;
 	if (n <= 0)
 		return FRAMING_BAD; /* the peer has gone */
-	return framing_judge(scratch, (size_t)n, scratch + FRAMING_WINDOW);
-}
-
-static int
-set_time_limits(int fd, const struct settings *settings)
-{
-	struct timeval read = {.tv_sec = settings->header_timeout / 1000,
-	    .tv_usec = settings->header_timeout % 1000 * 1000};
-	struct timeval write = {.tv_sec = settings->write_timeout / 1000,
-	    .tv_usec = settings->write_timeout % 1000 * 1000};
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &read, sizeof(read)) < 0)
-		return -1;
-	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write, sizeof(write));
+	judged = framing_judge(scratch, (size_t)n, scratch + FRAMING_WINDOW);
+	if (judged == FRAMING_READY && (size_t)n == FRAMING_WINDOW)
+		limit_reads(fd, settings);
+	return judged;
 }
 
 /* The entry of FD, or NULL without memory. Called locked. */
@@ -292,17 +299,18 @@ forget(struct listener *listener, int fd)
 }
 
 /*
- * Looks at a waiting connection. True: it has a request, and is the caller's.
- * Called locked.
+ * Acts on what a look at a waiting connection told. True: it has a request, and
+ * is the caller's. Called locked.
  */
 static bool
-judge(struct listener *listener, int fd, unsigned char *scratch)
+act(struct listener *listener, int fd, enum framing judged)
 {
 	struct connection *connection = &listener->connections[fd];
 
-	switch (look(fd, scratch)) {
+	switch (judged) {
 	case FRAMING_READY:
-		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
+		if (connection->watched)
+			epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
 		connection->state = STATE_SERVED;
 		return true;
 	case FRAMING_BAD:
@@ -319,16 +327,16 @@ judge(struct listener *listener, int fd, unsigned char *scratch)
 }
 
 /*
- * Takes in a new connection. True: it has a request, and is the caller's.
- * Called locked.
+ * Takes in a new connection, of which a look told JUDGED. True: it has a
+ * request, and is the caller's. Called locked.
  */
 static bool
-admit(struct listener *listener, int fd, unsigned char *scratch)
+admit(struct listener *listener, int fd, enum framing judged)
 {
 	struct connection *connection = entry(listener, fd);
 	uint64_t tag;
 
-	if (connection == NULL || set_time_limits(fd, listener->settings) < 0) {
+	if (connection == NULL) {
 		close(fd);
 		return false;
 	}
@@ -336,12 +344,15 @@ admit(struct listener *listener, int fd, unsigned char *scratch)
 	connection->generation++;
 	connection->since = clock_ms();
 	connection->sound = false;
+	connection->watched = false;
 	listener->open++;
-	if (judge(listener, fd, scratch))
+	if (act(listener, fd, judged))
 		return true;
+	if (connection->state != STATE_WAITING)
+		return false;
 	tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
-	if (connection->state == STATE_WAITING &&
-	    watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
+	connection->watched = true;
+	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
 		forget(listener, fd);
 		close(fd);
 	}
@@ -366,21 +377,34 @@ turn_away(struct listener *listener)
 	pthread_mutex_unlock(&listener->lock);
 }
 
+/* Lets the next connection wake a thread. */
+static void
+rearm(struct listener *listener)
+{
+	struct epoll_event event = {
+	    .events = EPOLLIN | EPOLLONESHOT, .data.u64 = TAG_LISTEN};
+
+	if (!atomic_load(&listener->draining))
+		epoll_ctl(listener->epoll, EPOLL_CTL_MOD, listener->fd, &event);
+}
+
 /* Accepts one connection. */
 static bool
 accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	enum framing judged;
 	bool ready;
 
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
-			turn_away(listener);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		turn_away(listener);
+	rearm(listener);
+	if (fd < 0)
 		return false;
-	}
+	judged = look(fd, scratch, listener->settings);
 	*fd_out = fd;
 	pthread_mutex_lock(&listener->lock);
-	ready = admit(listener, fd, scratch);
+	ready = admit(listener, fd, judged);
 	pthread_mutex_unlock(&listener->lock);
 	return ready;
 }
@@ -411,7 +435,8 @@ check_one(struct listener *listener, const struct epoll_event *event,
 	/* Another thread may have dealt with it since. */
 	if (connection->state == STATE_WAITING &&
 	    connection->generation == generation)
-		ready = judge(listener, fd, scratch);
+		ready =
+		    act(listener, fd, look(fd, scratch, listener->settings));
 	/* A peer that sends no more has cut its request. */
 	if (!ready && connection->state == STATE_WAITING &&
 	    connection->generation == generation &&
@@ -438,6 +463,7 @@ take_trusted(struct listener *listener, int *fd_out)
 		if (!may_trust(listener, connection, now))
 			continue;
 		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, (int)i, NULL);
+		limit_reads((int)i, listener->settings);
 		connection->state = STATE_SERVED;
 		connection->trusted = true;
 		listener->trusted++;
@@ -455,7 +481,6 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
 	for (;;) {
 		struct epoll_event event;
-		uint64_t count;
 
 		if (epoll_wait(listener->epoll, &event, 1, -1) < 1)
 			continue;
@@ -463,8 +488,6 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 		case TAG_STOP:
 			return LISTENER_STOPPED;
 		case TAG_WAKE:
-			if (read(listener->wake, &count, sizeof(count)) < 0)
-				break;
 			return take_trusted(listener, fd_out) ? LISTENER_REQUEST
 							      : LISTENER_WOKEN;
 		case TAG_LISTEN:
@@ -517,8 +540,9 @@ patience(const struct listener *listener, const struct connection *connection)
 {
 	if (connection->sound)
 		return listener->settings->request_timeout;
-	return listener->draining ? DRAIN_SILENCE_MS
-				  : listener->settings->header_timeout;
+	return atomic_load(&listener->draining)
+		   ? DRAIN_SILENCE_MS
+		   : listener->settings->header_timeout;
 }
 
 void
@@ -556,7 +580,7 @@ void
 listener_drain(struct listener *listener)
 {
 	pthread_mutex_lock(&listener->lock);
-	listener->draining = true;
+	atomic_store(&listener->draining, true);
 	epoll_ctl(listener->epoll, EPOLL_CTL_DEL, listener->fd, NULL);
 	pthread_mutex_unlock(&listener->lock);
 }

@@ -81,8 +81,14 @@ server_relieve(void *context)
 {
 	struct app *app = context;
 	struct server *server = app->server;
+	bool waiting;
 
-	if (server != NULL)
+	if (server == NULL)
+		return;
+	pthread_mutex_lock(&server->lock);
+	waiting = server->first != NULL;
+	pthread_mutex_unlock(&server->lock);
+	if (waiting)
 		listener_wake(server->listener);
 }
 
@@ -90,7 +96,8 @@ static void
 serve(struct server *server, int fd)
 {
 	struct transport *transport =
-	    fastcgi_open(fd, listener_closed, server->listener);
+	    fastcgi_open(fd, server->app->settings->write_timeout,
+		listener_closed, server->listener);
 
 	if (transport != NULL)
 		exchange_run(server->app, transport);

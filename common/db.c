@@ -25,6 +25,8 @@ enum pending_kind {
 	PENDING_PREPARE,
 	PENDING_QUERY,
 	PENDING_SYNC,
+	PENDING_TIDY,      /* a statement of db_tidy() */
+	PENDING_TIDY_SYNC, /* its end */
 };
 
 struct pending {
@@ -51,6 +53,8 @@ struct db {
 	bool failed;          /* a statement of the current group failed ... */
 	struct error failure; /* ... with this */
 	bool streaming;       /* db_take_row() is inside a result */
+	bool tidying;         /* the last thing sent was db_tidy()'s */
+	bool aborted;         /* the group before db_tidy() failed */
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -227,9 +231,13 @@ db_close(struct db *db)
 bool
 db_idle(const struct db *db)
 {
-	return db->conn != NULL && db->pending_count == 0 &&
-	       PQstatus(db->conn) == CONNECTION_OK &&
-	       PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK)
+		return false;
+	/* What db_tidy() sent is outside of any transaction. */
+	if (db->pending_count > 0)
+		return db->tidying &&
+		       db->pending[db->pending_head].kind >= PENDING_TIDY;
+	return PQtransactionStatus(db->conn) == PQTRANS_IDLE;
 }
 
 void
@@ -316,9 +324,10 @@ send_prepare(
 	return 0;
 }
 
-int
-db_send(struct db *db, const struct statement *statement, int n,
-    const char *const *params, struct error *error)
+static int
+send_statement(struct db *db, enum pending_kind kind,
+    const struct statement *statement, int n, const char *const *params,
+    struct error *error)
 {
 	int sent;
 
@@ -326,7 +335,7 @@ db_send(struct db *db, const struct statement *statement, int n,
 		return lost(db, error);
 	if (db->named && send_prepare(db, statement, error) < 0)
 		return -1;
-	if (push_pending(db, PENDING_QUERY, 0) < 0)
+	if (push_pending(db, kind, 0) < 0)
 		return lose(db, error, "out of memory");
 	if (db->named)
 		sent = PQsendQueryPrepared(
@@ -338,23 +347,52 @@ db_send(struct db *db, const struct statement *statement, int n,
 }
 
 int
+db_send(struct db *db, const struct statement *statement, int n,
+    const char *const *params, struct error *error)
+{
+	db->tidying = false;
+	return send_statement(db, PENDING_QUERY, statement, n, params, error);
+}
+
+int
 db_send_id(struct db *db, enum statement_id id, int n,
     const char *const *params, struct error *error)
 {
 	return db_send(db, statement_get(id), n, params, error);
 }
 
-int
-db_sync(struct db *db, struct error *error)
+static int
+send_sync(struct db *db, enum pending_kind kind, struct error *error)
 {
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (push_pending(db, PENDING_SYNC, 0) < 0)
+	if (push_pending(db, kind, 0) < 0)
 		return lose(db, error, "out of memory");
 	if (!PQpipelineSync(db->conn))
 		return lose(db, error, "send failed");
 	db->deadline = clock_ms() + db->patience;
 	return 0;
+}
+
+int
+db_sync(struct db *db, struct error *error)
+{
+	return send_sync(db, PENDING_SYNC, error);
+}
+
+int
+db_tidy(struct db *db, struct error *error)
+{
+	static const enum statement_id tidy[] = {
+	    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP};
+
+	for (size_t i = 0; i < sizeof(tidy) / sizeof(tidy[0]); i++)
+		if (send_statement(db, PENDING_TIDY, statement_get(tidy[i]), 0,
+			NULL, error) < 0)
+			return -1;
+	db->tidying = true;
+	db->aborted = false;
+	return send_sync(db, PENDING_TIDY_SYNC, error);
 }
 
 /* Sends and reads until a result is there; -1 when the connection is lost. */
@@ -431,26 +469,80 @@ end_statement(struct db *db, struct error *error)
 	return 0;
 }
 
-/* Takes the answers of the prepares that stand before the next query. */
 static int
-take_prepares(struct db *db, struct error *error)
+take_prepare(struct db *db, struct error *error)
 {
-	while (db->pending_count > 0 &&
-	       db->pending[db->pending_head].kind == PENDING_PREPARE) {
-		size_t index = db->pending[db->pending_head].statement;
-		PGresult *result;
+	size_t index = db->pending[db->pending_head].statement;
+	PGresult *result;
 
-		if (next_result(db, &result, error) < 0)
-			return -1;
-		db->prepared[index] =
-		    succeeded(result) ? PREPARED_YES : PREPARED_NO;
-		if (!succeeded(result))
-			note_failure(db, result);
-		PQclear(result);
-		if (end_statement(db, error) < 0)
-			return -1;
-	}
+	if (next_result(db, &result, error) < 0)
+		return -1;
+	db->prepared[index] = succeeded(result) ? PREPARED_YES : PREPARED_NO;
+	if (!succeeded(result))
+		note_failure(db, result);
+	PQclear(result);
+	return end_statement(db, error);
+}
+
+/*
+ * What can't be tidied is of no more use; but in a transaction that failed it
+ * need not be: rolling back undoes all of it.
+ */
+static int
+take_tidy(struct db *db, struct error *error)
+{
+	PGresult *result;
+	bool well;
+
+	if (next_result(db, &result, error) < 0)
+		return -1;
+	well = succeeded(result);
+	PQclear(result);
+	if (!well && !db->aborted)
+		return lose(db, error, "the session can't be reset");
+	return end_statement(db, error);
+}
+
+/* Takes the mark that ends a group. */
+static int
+take_mark(struct db *db, struct error *error)
+{
+	PGresult *result;
+	bool well;
+
+	if (next_result(db, &result, error) < 0)
+		return -1;
+	well = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+	PQclear(result);
+	if (!well)
+		return lose(db, error, "the server lost count");
+	pop_pending(db);
 	return 0;
+}
+
+/* Takes the answers that stand before those of the caller's next query. */
+static int
+take_others(struct db *db, struct error *error)
+{
+	int rc = 0;
+
+	while (rc == 0 && db->pending_count > 0) {
+		switch (db->pending[db->pending_head].kind) {
+		case PENDING_PREPARE:
+			rc = take_prepare(db, error);
+			break;
+		case PENDING_TIDY:
+			rc = take_tidy(db, error);
+			break;
+		case PENDING_TIDY_SYNC:
+			rc = take_mark(db, error);
+			break;
+		case PENDING_QUERY:
+		case PENDING_SYNC:
+			return 0;
+		}
+	}
+	return rc;
 }
 
 int
@@ -462,7 +554,7 @@ db_take(struct db *db, struct db_result **result_out, struct error *error)
 		*result_out = NULL;
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (take_prepares(db, error) < 0 || next_result(db, &result, error) < 0)
+	if (take_others(db, error) < 0 || next_result(db, &result, error) < 0)
 		return -1;
 	if (!succeeded(result)) {
 		note_failure(db, result);
@@ -491,7 +583,7 @@ db_take_row(struct db *db, struct db_result **result_out, struct error *error)
 	if (db->conn == NULL)
 		return lost(db, error);
 	if (!db->streaming) {
-		if (take_prepares(db, error) < 0)
+		if (take_others(db, error) < 0)
 			return -1;
 		PQsetSingleRowMode(db->conn);
 		db->streaming = true;
@@ -519,25 +611,6 @@ db_take_row(struct db *db, struct db_result **result_out, struct error *error)
 	return 0;
 }
 
-/* Takes the mark of db_sync(), and puts libpq at rest after the last one. */
-static int
-end_group(struct db *db, struct error *error)
-{
-	PGresult *result;
-
-	if (next_result(db, &result, error) < 0)
-		return -1;
-	if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-		PQclear(result);
-		return lose(db, error, "the server lost count");
-	}
-	PQclear(result);
-	pop_pending(db);
-	if (db->pending_count == 0)
-		PQclear(PQgetResult(db->conn));
-	return 0;
-}
-
 int
 db_finish(struct db *db, struct error *error)
 {
@@ -545,25 +618,28 @@ db_finish(struct db *db, struct error *error)
 
 	if (db->conn == NULL)
 		return lost(db, error);
-	while (db->pending_count > 0) {
-		switch (db->pending[db->pending_head].kind) {
-		case PENDING_SYNC:
-			if (end_group(db, error) < 0)
-				return -1;
-			if (!db->failed)
-				return 0;
-			db->failed = false;
-			*error = db->failure;
+	for (;;) {
+		if (take_others(db, error) < 0)
 			return -1;
-		case PENDING_PREPARE:
-		case PENDING_QUERY:
-			db->streaming = false;
-			if (db_take(db, NULL, &ignored) < 0 && db->conn == NULL)
-				return lost(db, error);
+		if (db->pending_count == 0)
+			return 0;
+		if (db->pending[db->pending_head].kind == PENDING_SYNC)
 			break;
-		}
+		db->streaming = false;
+		if (db_take(db, NULL, &ignored) < 0 && db->conn == NULL)
+			return lost(db, error);
 	}
-	return 0;
+	if (take_mark(db, error) < 0)
+		return -1;
+	/* libpq is at rest only after it has said that there is no more. */
+	if (db->pending_count == 0)
+		PQclear(PQgetResult(db->conn));
+	if (!db->failed)
+		return 0;
+	db->failed = false;
+	db->aborted = true;
+	*error = db->failure;
+	return -1;
 }
 
 void

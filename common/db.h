@@ -6,8 +6,7 @@
  * A connection is always in pipeline mode: a caller queues statements with
  * db_send(), ends the group with db_sync(), then takes the results one by
  * one, in order, and ends with db_finish(). One group is one round trip. After
- * a statement fails, the rest of its group is skipped by the server. A second
- * group may be sent before the first is finished.
+ * a statement fails, the rest of its group is skipped by the server.
  *
  * Every wait has a deadline, so a dead server or network can't hold a thread.
  *
@@ -81,6 +80,13 @@ int db_send_id(struct db *db, enum statement_id id, int n,
 
 /* Ends the group and sends it. */
 int db_sync(struct db *db, struct error *error);
+
+/*
+ * Sends, behind the group of a transaction, what undoes a SET, SET ROLE or
+ * temporary table that a mutator left in the session. Nobody waits for it: its
+ * results are taken before those of the next group, by whoever sends that.
+ */
+int db_tidy(struct db *db, struct error *error);
 
 /*
  * Takes the next statement's result: 0, and *RESULT_OUT (the caller frees it;
