@@ -1,8 +1,8 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# Several npm clients write at random while the program, nginx and the
-# database's connections come and go. At the end all see the same, and each
+# Several npm clients write at random while the program, nginx, Postgres and
+# its connections come and go. At the end all see the same, and each
 # mutation was applied once.
 #
 # SEED=n repeats a run's choices.
@@ -42,6 +42,7 @@ my %trouble = (
 	stop => sub { $site->stop_program; $site->start_program },
 	kill => sub { $site->stop_program('KILL'); $site->start_program },
 	nginx => sub { $site->stop_nginx; $site->start_nginx },
+	crash => sub { $site->stop_postgres('QUIT'); $site->start_postgres },
 	terminate => sub {
 		$site->cluster->admin->query(<<'SQL');
 select pg_terminate_backend(pid) from pg_stat_activity
