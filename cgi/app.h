@@ -7,6 +7,8 @@
 #ifndef REPLICACHE_APP_H
 #define REPLICACHE_APP_H
 
+#include "gather.h"
+
 struct batch;
 struct exchange;
 struct pool;
@@ -20,7 +22,8 @@ struct app {
 	struct registry *registry;
 	struct batch *batch;
 	struct share *share;
-	/* Has a parked exchange, whose answer is known now, answered. */
+	struct gather pulls; /* that wait for a look; pull.h */
+	/* Has a parked exchange gone on with. */
 	void (*resume)(struct app *app, struct exchange *exchange);
 	void *server; /* of resume(): the worker threads, or NULL */
 };

@@ -37,12 +37,28 @@ end(struct exchange *exchange, bool whole)
 	free(exchange);
 }
 
-void
-exchange_finish(struct exchange *exchange)
+static void
+settle(struct exchange *exchange, enum exchange_state state)
 {
-	bool whole = response_end(&exchange->response);
+	switch (state) {
+	case EXCHANGE_ANSWERED:
+		end(exchange, response_end(&exchange->response));
+		break;
+	case EXCHANGE_CUT:
+		end(exchange, false);
+		break;
+	case EXCHANGE_PARKED:
+		break;
+	}
+}
 
-	end(exchange, whole);
+void
+exchange_resume(struct exchange *exchange)
+{
+	enum exchange_state (*go_on)(struct exchange *) = exchange->go_on;
+
+	exchange->go_on = NULL;
+	settle(exchange, go_on == NULL ? EXCHANGE_ANSWERED : go_on(exchange));
 }
 
 void
@@ -57,17 +73,9 @@ exchange_run(struct app *app, struct transport *transport)
 	exchange->app = app;
 	exchange->transport = transport;
 	exchange->started = clock_us();
+	exchange->go_on = NULL;
 	arena_init(&exchange->arena, EXCHANGE_ARENA_MAX(app->settings));
 	response_init(&exchange->response, transport);
 	request_read_head(&exchange->request, transport);
-	switch (route_dispatch(exchange)) {
-	case EXCHANGE_ANSWERED:
-		exchange_finish(exchange);
-		break;
-	case EXCHANGE_CUT:
-		end(exchange, false);
-		break;
-	case EXCHANGE_PARKED:
-		break;
-	}
+	settle(exchange, route_dispatch(exchange));
 }

@@ -18,7 +18,14 @@
 #include "response.h"
 
 struct app;
+struct pulling;
 struct transport;
+
+enum exchange_state {
+	EXCHANGE_ANSWERED, /* the response is filled in */
+	EXCHANGE_PARKED,   /* not the caller's any more; it will be resumed */
+	EXCHANGE_CUT,      /* failed while it was being sent */
+};
 
 struct exchange {
 	struct app *app;
@@ -29,22 +36,23 @@ struct exchange {
 	int64_t started;       /* clock_us() */
 	struct exchange *next; /* the server's */
 
+	/* How it goes on when it is resumed; NULL: it is answered. */
+	enum exchange_state (*go_on)(struct exchange *exchange);
+
 	/* A push, while it is parked: */
 	struct push push;
 	struct batch_job job;
-};
 
-enum exchange_state {
-	EXCHANGE_ANSWERED, /* the response is filled in */
-	EXCHANGE_PARKED,   /* not the caller's any more; it will be resumed */
-	EXCHANGE_CUT,      /* failed while it was being sent */
+	/* A pull, likewise: */
+	struct pulling *pulling;
 };
 
 /* Serves the request on TRANSPORT, which it takes over, to its end; unless it
  * is parked. */
 void exchange_run(struct app *app, struct transport *transport);
 
-/* Sends the answer of an exchange that was parked, and ends it. */
-void exchange_finish(struct exchange *exchange);
+/* Goes on with an exchange that was parked: to its answer and end, unless it is
+ * parked again. */
+void exchange_resume(struct exchange *exchange);
 
 #endif

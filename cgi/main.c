@@ -19,6 +19,7 @@
 #include "log.h"
 #include "oneshot.h"
 #include "pool.h"
+#include "pull.h"
 #include "registry.h"
 #include "server.h"
 #include "settings.h"
@@ -149,6 +150,7 @@ serve(const struct settings *settings, const struct options *options,
 			: batch_new(settings, app.pool, app.registry,
 			      server_relieve, &app);
 	app.share = share_new();
+	gather_init(&app.pulls, pull_look, &app);
 	if (app.batch == NULL || app.share == NULL) {
 		error_set(error, ERROR_CONFIG, "out of memory");
 	} else if (oneshot) {
@@ -161,6 +163,7 @@ serve(const struct settings *settings, const struct options *options,
 		if (options->listen != NULL)
 			unlink(options->listen);
 	}
+	gather_fini(&app.pulls);
 	share_free(app.share);
 	batch_free(app.batch);
 	registry_free(app.registry);

@@ -137,7 +137,7 @@ static void
 resume(struct app *app, struct exchange *exchange)
 {
 	(void)app;
-	exchange_finish(exchange);
+	exchange_resume(exchange);
 }
 
 void

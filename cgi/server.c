@@ -43,8 +43,8 @@ struct server {
 	long thread_count;
 };
 
-/* The answer of EXCHANGE is known: it waits for the next thread that has time,
- * perhaps the caller's own when it is done leading. */
+/* EXCHANGE can go on: it waits for the next thread that has time, perhaps the
+ * caller's own when it is done leading. */
 static void
 resume(struct app *app, struct exchange *exchange)
 {
@@ -119,7 +119,7 @@ work(void *argument)
 		enum listener_event event;
 
 		while ((exchange = take_resumed(server)) != NULL)
-			exchange_finish(exchange);
+			exchange_resume(exchange);
 		event = listener_wait(server->listener, scratch, &fd);
 		if (event == LISTENER_STOPPED)
 			break;

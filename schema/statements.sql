@@ -30,21 +30,25 @@ select id, client_group_id, last_mutation_id, version
 from replicache_client
 where id = any ($1::text[]);
 
--- $1 group ID, $2 version. What a pull has to know first, of one snapshot:
--- where the database is, since when it runs (another server, or one that was
--- restored, started at another time), whose the group is (null if it does not
--- exist), and which of its clients moved on since the version, as the members
--- of a JSON object.
+-- $1 group IDs, $2 a version for each. What pulls have to know first, all of
+-- one snapshot: where the database is; since when it runs (another server, or
+-- one that was restored, started at another time); whose the group is (null if
+-- it does not exist); and which of its clients moved on since the version, as
+-- the members of a JSON object.
 prepare pull_look as
-select version, floor, epoch, revision,
+select asked.n, version, floor, epoch, revision,
   (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as started,
-  (select user_id from replicache_client_group where id = $1::text) as user_id,
-  case when version > $2::bigint then
-    (select string_agg(to_json(id) || ':' || last_mutation_id, ',')
-     from replicache_client
-     where client_group_id = $1::text and version > $2::bigint)
+  (select user_id from replicache_client_group
+   where id = asked.client_group_id) as user_id,
+  case when version > asked.since then
+    (select string_agg(to_json(c.id) || ':' || c.last_mutation_id, ',')
+     from replicache_client as c
+     where c.client_group_id = asked.client_group_id
+       and c.version > asked.since)
   end as clients
-from replicache_state,
+from unnest($1::text[], $2::bigint[]) with ordinality
+    as asked (client_group_id, since, n),
+  replicache_state,
   (select max(version) as version from replicache_version) as current;
 
 -- $1 version: the keys that are gone since. (Why the upper bound: see

@@ -1,0 +1,253 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The first stage of a pull: where the database and the client stand.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "arena.h"
+#include "db.h"
+#include "error.h"
+#include "jsonw.h"
+#include "patch.h"
+#include "pgarray.h"
+#include "pool.h"
+#include "pull.h"
+#include "pull_stage.h"
+#include "registry.h"
+#include "server.h"
+
+/* Pulls of one look; what is more waits for the next. */
+#define ROUND_MAX 128
+
+enum {
+	LOOK_ASKED, /* which pull: 1, 2, ... */
+	LOOK_VERSION,
+	LOOK_FLOOR,
+	LOOK_EPOCH,
+	LOOK_REVISION,
+	LOOK_STARTED,
+	LOOK_OWNER,
+	LOOK_CLIENTS,
+};
+
+int
+pull_send_look(struct db *db, struct pulling *const *pulls, size_t count,
+    struct error *error)
+{
+	struct arena *arena = &pulls[0]->exchange->arena;
+	struct pgarray groups, since;
+	const char *params[2];
+
+	pgarray_init(&groups);
+	pgarray_init(&since);
+	for (size_t i = 0; i < count; i++) {
+		pgarray_add_text(&groups, pulls[i]->request.group);
+		pgarray_add_text(&since, pulls[i]->since);
+	}
+	params[0] = pgarray_end(&groups, arena);
+	params[1] = pgarray_end(&since, arena);
+	pgarray_fini(&groups);
+	pgarray_fini(&since);
+	if (params[0] == NULL || params[1] == NULL)
+		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
+	return db_send_id(db, STATEMENT_PULL_LOOK, 2, params, error);
+}
+
+int
+pull_read_look(struct pulling *p, const struct db_result *rows, int row,
+    int64_t highest, struct error *error)
+{
+	struct pull_stand *stand = &p->stand;
+
+	if (!db_null(rows, row, LOOK_OWNER) &&
+	    strcmp(db_text(rows, row, LOOK_OWNER), p->user) != 0)
+		return error_set(error, ERROR_FORBIDDEN,
+		    "the client group is another user's");
+	stand->version = db_int64(rows, row, LOOK_VERSION);
+	stand->floor = db_int64(rows, row, LOOK_FLOOR);
+	stand->history.revision = db_int64(rows, row, LOOK_REVISION);
+	stand->history.epoch = db_int64(rows, row, LOOK_EPOCH);
+	stand->history.started = db_int64(rows, row, LOOK_STARTED);
+	stand->clients_length = db_length(rows, row, LOOK_CLIENTS);
+	stand->clients = arena_strndup(&p->exchange->arena,
+	    db_text(rows, row, LOOK_CLIENTS), stand->clients_length);
+	if (stand->clients == NULL)
+		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
+	share_observe(
+	    p->exchange->app->share, &stand->history, highest, stand->version);
+	return 0;
+}
+
+int
+pull_choose_mode(
+    const struct pulling *p, enum pull_mode *mode_out, struct error *error)
+{
+	const struct pull *request = &p->request;
+
+	switch (request->cookie_kind) {
+	case COOKIE_NULL:
+		*mode_out = PULL_FIRST;
+		return 0;
+	case COOKIE_OTHER:
+		*mode_out = PULL_RESET;
+		return 0;
+	case COOKIE_VERSION:
+		break;
+	}
+	if (request->cookie > p->stand.version)
+		return error_set(error, ERROR_COOKIE_FROM_FUTURE,
+		    "cookie %" PRId64 " is above version %" PRId64
+		    ": the database has lost history; see "
+		    "replicache_new_epoch()",
+		    request->cookie, p->stand.version);
+	if (request->cookie == p->stand.version)
+		*mode_out = PULL_NOTHING;
+	else if (request->cookie < p->stand.floor)
+		*mode_out = PULL_RESET;
+	else
+		*mode_out = PULL_DELTA;
+	return 0;
+}
+
+void
+pull_write_head(struct pulling *p)
+{
+	struct buffer *out = &p->exchange->response.body;
+
+	buffer_append_string(out, "{\"cookie\":");
+	jsonw_int64(out, p->stand.version);
+	buffer_append_string(out, ",\"lastMutationIDChanges\":{");
+	buffer_append(out, p->stand.clients, p->stand.clients_length);
+	buffer_append_string(out, "},\"patch\":[");
+}
+
+/* Answers with what others have read, if that is all. */
+static bool
+answer_shared(struct pulling *p)
+{
+	struct share *share = p->exchange->app->share;
+	struct share_chain chain;
+	struct patch patch;
+	bool whole;
+
+	share_find(share, &p->stand.history, p->request.cookie,
+	    p->stand.version, &chain);
+	whole = chain.reached == p->stand.version;
+	if (whole) {
+		pull_write_head(p);
+		patch_init(&patch, &p->exchange->response.body);
+		share_write(&chain, &patch);
+	}
+	share_release(share, &chain);
+	return whole;
+}
+
+/* What the look means for P: it is answered, or goes on to the rows. */
+static void
+decide(struct pulling *p, const struct registration *registration)
+{
+	struct exchange *exchange = p->exchange;
+	struct app *app = exchange->app;
+	struct error error;
+
+	if (registration_check_schema(
+		registration, p->request.schema_version, &error) < 0 ||
+	    pull_choose_mode(p, &p->mode, &error) < 0) {
+		pull_refuse(p, &error);
+		return;
+	}
+	if (p->mode == PULL_NOTHING) {
+		pull_write_head(p);
+	} else if (p->mode != PULL_DELTA || registration->per_user ||
+		   !answer_shared(p)) {
+		exchange->go_on = pull_rows;
+		app->resume(app, exchange);
+		/* It may take long: not in this thread alone. */
+		server_relieve(app);
+		return;
+	}
+	buffer_append_string(&exchange->response.body, "]}");
+	pull_answered(p);
+}
+
+/* One round trip for all of PULLS. */
+static int
+look(struct app *app, struct db *db, struct pulling **pulls, size_t count,
+    struct error *error)
+{
+	const struct registration *registration = NULL;
+	int64_t highest = share_highest(app->share);
+	struct db_result *rows = NULL;
+	int rc = -1;
+
+	if (pull_send_look(db, pulls, count, error) < 0 ||
+	    db_sync(db, error) < 0 || db_take(db, &rows, error) < 0 ||
+	    db_finish(db, error) < 0)
+		goto out;
+	if (db_rows(rows) != (int)count) {
+		error_set(error, ERROR_UNAVAILABLE,
+		    "replicache_state does not have one row");
+		goto out;
+	}
+	registration = registry_get(
+	    app->registry, db, db_int64(rows, 0, LOOK_REVISION), error);
+	if (registration == NULL)
+		goto out;
+	for (int row = 0; row < (int)count; row++) {
+		struct pulling *p = pulls[db_int64(rows, row, LOOK_ASKED) - 1];
+
+		if (pull_read_look(p, rows, row, highest, error) < 0)
+			pull_refuse(p, error);
+		else
+			decide(p, registration);
+	}
+	rc = 0;
+out:
+	registry_put(app->registry, registration);
+	db_result_free(rows);
+	return rc;
+}
+
+/* The same; with another connection if the first one had died idle, which
+ * shows only now. */
+static int
+look_connected(
+    struct app *app, struct pulling **pulls, size_t count, struct error *error)
+{
+	for (int tries = 0;; tries++) {
+		struct db *db = pool_get(app->pool, error);
+		int rc;
+
+		if (db == NULL)
+			return -1;
+		rc = look(app, db, pulls, count, error);
+		pool_put(app->pool, db);
+		if (rc == 0)
+			return 0;
+		if (tries > 0 || db_failure(error) != DB_FAILURE_LOST)
+			return -1;
+		pool_recycle(app->pool);
+	}
+}
+
+void
+pull_look(void *context, struct gather_queue *round)
+{
+	struct app *app = context;
+	struct pulling *pulls[ROUND_MAX];
+	struct error error;
+	size_t count = 0;
+
+	while (count < ROUND_MAX && round->first != NULL)
+		pulls[count++] = (struct pulling *)gather_queue_take(round);
+	if (look_connected(app, pulls, count, &error) == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		pull_refuse(pulls[i], &error);
+}

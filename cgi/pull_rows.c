@@ -1,0 +1,259 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The second stage of a pull: one snapshot, in one pipeline, streamed. The last
+ * brace is written only after the snapshot was read to its end: an answer that
+ * was cut does not parse.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "db.h"
+#include "error.h"
+#include "patch.h"
+#include "pool.h"
+#include "pull_stage.h"
+#include "registry.h"
+#include "route.h"
+#include "settings.h"
+
+/* What is needed while rows are read. */
+struct reading {
+	struct pulling *p;
+	struct db *db;
+	const struct registration *registration;
+	struct share_chain chain;    /* from the cookie to where rows begin */
+	char from[PULL_NUMBER_SIZE]; /* ... which is this version */
+	size_t rows_at;              /* where they begin in the body */
+};
+
+static int
+send_limits(struct reading *r, struct error *error)
+{
+	const struct settings *settings = r->p->exchange->app->settings;
+	char statement[PULL_NUMBER_SIZE], lock[PULL_NUMBER_SIZE];
+	const char *const params[] = {statement, lock, statement};
+
+	snprintf(statement, sizeof(statement), "%ld", settings->pull_timeout);
+	snprintf(lock, sizeof(lock), "%ld", settings->lock_timeout);
+	return db_send_id(r->db, STATEMENT_SET_LIMITS, 3, params, error);
+}
+
+static int
+send_rows(struct reading *r, struct error *error)
+{
+	const char *const from[] = {r->from};
+	bool delta = r->p->mode == PULL_DELTA;
+
+	if (delta &&
+	    db_send_id(r->db, STATEMENT_PULL_TOMBSTONES, 1, from, error) < 0)
+		return -1;
+	for (size_t i = 0; i < r->registration->table_count; i++) {
+		const struct registered_table *table =
+		    &r->registration->tables[i];
+		int rc =
+		    delta ? db_send(r->db, &table->pull_since, 1, from, error)
+			  : db_send(r->db, &table->pull_all, 0, NULL, error);
+
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_snapshot(struct reading *r, struct error *error)
+{
+	if (db_send_id(r->db, STATEMENT_BEGIN_PULL, 0, NULL, error) < 0 ||
+	    send_limits(r, error) < 0 ||
+	    db_send_id(r->db, STATEMENT_SET_USER, 1, &r->p->user, error) < 0 ||
+	    pull_send_look(r->db, &r->p, 1, error) < 0 ||
+	    send_rows(r, error) < 0 ||
+	    db_send_id(r->db, STATEMENT_COMMIT, 0, NULL, error) < 0)
+		return -1;
+	return db_sync(r->db, error);
+}
+
+/* Streams the tombstones or a table. ADD writes one row. */
+static int
+stream(struct reading *r, struct patch *patch,
+    void (*add)(struct patch *, const struct db_result *, int),
+    struct error *error)
+{
+	struct response *response = &r->p->exchange->response;
+	struct db_result *row;
+	int rc;
+
+	while ((rc = db_take_row(r->db, &row, error)) > 0) {
+		add(patch, row, 0);
+		db_result_free(row);
+		if (response_flush(response) < 0)
+			return error_set(
+			    error, ERROR_UNAVAILABLE, "the reader is gone");
+	}
+	db_result_free(row);
+	return rc;
+}
+
+static void
+add_tombstone(struct patch *patch, const struct db_result *rows, int row)
+{
+	patch_del(patch, db_text(rows, row, 0), db_length(rows, row, 0));
+}
+
+static int
+stream_patch(struct reading *r, struct error *error)
+{
+	struct buffer *body = &r->p->exchange->response.body;
+	struct patch patch;
+
+	patch_init(&patch, body);
+	if (r->p->mode == PULL_RESET)
+		patch_clear(&patch);
+	share_write(&r->chain, &patch);
+	r->rows_at = body->length;
+	if (r->p->mode == PULL_DELTA &&
+	    stream(r, &patch, add_tombstone, error) < 0)
+		return -1;
+	for (size_t i = 0; i < r->registration->table_count; i++)
+		if (stream(r, &patch, patch_row, error) < 0)
+			return -1;
+	return 0;
+}
+
+/* Takes the look of the snapshot. 1: it stands elsewhere than what the reading
+ * was planned on; start over. */
+static int
+take_look(struct reading *r, int64_t highest, struct error *error)
+{
+	struct share_history planned = r->p->stand.history;
+	struct db_result *row = NULL;
+	enum pull_mode mode;
+	int rc = -1;
+
+	if (db_take(r->db, &row, error) == 0 && db_rows(row) == 1 &&
+	    pull_read_look(r->p, row, 0, highest, error) == 0 &&
+	    pull_choose_mode(r->p, &mode, error) == 0)
+		rc =
+		    mode != r->p->mode ||
+		    r->p->stand.history.revision != r->registration->revision ||
+		    memcmp(&r->p->stand.history, &planned, sizeof(planned)) !=
+			0;
+	db_result_free(row);
+	return rc;
+}
+
+static int
+read_snapshot(struct reading *r, struct error *error)
+{
+	int64_t highest = share_highest(r->p->exchange->app->share);
+	int rc;
+
+	if (send_snapshot(r, error) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++) /* begin, limits, user */
+		if (db_take(r->db, NULL, error) < 0)
+			return -1;
+	rc = take_look(r, highest, error);
+	if (rc > 0)
+		return db_finish(r->db, error) < 0 ? -1 : 1;
+	if (rc < 0)
+		return -1;
+	pull_write_head(r->p);
+	if (stream_patch(r, error) < 0)
+		return -1;
+	return db_finish(r->db, error); /* commit */
+}
+
+/* Keeps for others what was read, if it is still in the body whole. */
+static void
+end_sharing(struct reading *r, int rc)
+{
+	const struct response *response = &r->p->exchange->response;
+	const char *rows = NULL;
+	size_t length = 0;
+
+	if (rc == 0 && !response->started &&
+	    response->body.failure == BUFFER_GOOD) {
+		rows = response->body.data + r->rows_at;
+		length = response->body.length - r->rows_at;
+		if (length > 0 && rows[0] == ',') {
+			rows++;
+			length--;
+		}
+	}
+	share_end(r->p->exchange->app->share, &r->p->stand.history,
+	    r->chain.reached, r->p->stand.version, rows, length);
+}
+
+/* Reads what others have not read yet. 1: start over. */
+static int
+read_delta(struct reading *r, struct error *error)
+{
+	struct share *share = r->p->exchange->app->share;
+	struct pulling *p = r->p;
+	int rc = 1;
+
+	share_find(share, &p->stand.history, p->request.cookie,
+	    p->stand.version, &r->chain);
+	snprintf(r->from, sizeof(r->from), "%" PRId64, r->chain.reached);
+	/* Somebody was faster, or at it just now: the look has the rest. */
+	if (r->chain.reached != p->stand.version &&
+	    share_begin(share, r->chain.reached)) {
+		rc = read_snapshot(r, error);
+		end_sharing(r, rc);
+	}
+	share_release(share, &r->chain);
+	return rc;
+}
+
+static int
+read_rows(struct reading *r, struct error *error)
+{
+	struct app *app = r->p->exchange->app;
+
+	r->db = pool_get(app->pool, error);
+	if (r->db == NULL)
+		return -1;
+	r->registration = registry_get(
+	    app->registry, r->db, r->p->stand.history.revision, error);
+	if (r->registration == NULL)
+		return -1;
+	if (r->p->mode == PULL_DELTA && !r->registration->per_user)
+		return read_delta(r, error);
+	snprintf(r->from, sizeof(r->from), "%s", r->p->since);
+	return read_snapshot(r, error);
+}
+
+enum exchange_state
+pull_rows(struct exchange *exchange)
+{
+	struct reading reading = {.p = exchange->pulling};
+	struct app *app = exchange->app;
+	struct error error = {0};
+	int rc = read_rows(&reading, &error);
+
+	registry_put(app->registry, reading.registration);
+	/* What is still under way for a reader that is gone is given up. */
+	if (rc < 0 && exchange->response.started && reading.db != NULL &&
+	    !db_idle(reading.db))
+		db_cancel(reading.db);
+	pool_put(app->pool, reading.db);
+	if (rc > 0) {
+		pull_submit(exchange->pulling);
+		return EXCHANGE_PARKED;
+	}
+	if (rc == 0) {
+		buffer_append_string(&exchange->response.body, "]}");
+		exchange->response.status = 200;
+		return EXCHANGE_ANSWERED;
+	}
+	if (exchange->response.started)
+		return EXCHANGE_CUT;
+	route_refuse(exchange, &error);
+	return EXCHANGE_ANSWERED;
+}
