@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A plot of pushes a second against connections, as SVG: both axes logarithmic,
+# lines named at their ends, readable on a light and on a dark page.
+
+package Bench::Plot;
+
+use strict;
+use warnings;
+
+use List::Util qw(max min);
+
+my ($width, $height) = (720, 400);
+my %edge = (left => 64, right => 120, top => 48, bottom => 56);
+
+# The plot of the rows of a report that have connections; undef if there are
+# fewer than two.
+sub connections
+{
+	my @row = grep { $_->{connections} } @_;
+	return undef if @row < 2;
+	my @series = map { my $name = $_; {
+		name => $name,
+		points => [ map { [ $_->{connections}, $_->{median}{$name} ] }
+		    grep { $_->{median}{$name} } @row ],
+	} } qw(ours reference);
+	@series = grep { @{ $_->{points} } } @series;
+	my @y = map { map { $_->[1] } @{ $_->{points} } } @series;
+	my @x = map { $_->{connections} } @row;
+	my $scale = {
+		x => [ log(min(@x)), log(max(@x)) ],
+		y => [ log(10 ** int(log(min(@y)) / log(10))),
+		    log(10 ** (1 + int(log(max(@y)) / log(10)))) ],
+	};
+	return join "\n", head(), axes($scale, @x),
+	    (map { line($scale, $_) } @series), "</svg>\n";
+}
+
+sub x_of
+{
+	my ($scale, $x) = @_;
+	my ($from, $to) = @{ $scale->{x} };
+	return $edge{left} + (log($x) - $from) / ($to - $from)
+	    * ($width - $edge{left} - $edge{right});
+}
+
+sub y_of
+{
+	my ($scale, $y) = @_;
+	my ($from, $to) = @{ $scale->{y} };
+	return $height - $edge{bottom} - (log($y) - $from) / ($to - $from)
+	    * ($height - $edge{top} - $edge{bottom});
+}
+
+sub head
+{
+	return <<"SVG";
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" width="$width" height="$height" role="img" aria-labelledby="title">
+<title id="title">Pushes a second against connections: ours, and the reference</title>
+<style>
+svg { --text: #24292f; --soft: #57606a; --grid: #d0d7de; --ours: #0969da; --reference: #bc4c00; }
+\@media (prefers-color-scheme: dark) {
+svg { --text: #e6edf3; --soft: #9198a1; --grid: #3d444d; --ours: #58a6ff; --reference: #f0883e; }
+}
+text { font: 13px system-ui, sans-serif; fill: var(--text); }
+.soft { fill: var(--soft); }
+.head { font-size: 15px; font-weight: 600; }
+.grid { stroke: var(--grid); stroke-width: 1; }
+.line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
+.ours { stroke: var(--ours); } .reference { stroke: var(--reference); }
+circle.ours { fill: var(--ours); } circle.reference { fill: var(--reference); }
+text.ours { fill: var(--ours); stroke: none; } text.reference { fill: var(--reference); stroke: none; }
+</style>
+<text class="head" x="$edge{left}" y="24">Pushes a second, one mutation each</text>
+SVG
+}
+
+sub axes
+{
+	my ($scale, @x) = @_;
+	my ($left, $right) = ($edge{left}, $width - $edge{right});
+	my $bottom = $height - $edge{bottom};
+	my @out;
+	my ($from, $to) = map { $_ / log(10) } @{ $scale->{y} };
+	for my $power (sprintf('%.0f', $from) .. sprintf('%.0f', $to)) {
+		my $y = sprintf '%.1f', y_of($scale, 10 ** $power);
+		push @out, qq(<line class="grid" x1="$left" y1="$y" x2="$right" y2="$y"/>),
+		    text($left - 8, $y + 4, number(10 ** $power), 'soft', 'end');
+	}
+	for my $x (@x) {
+		push @out, text(x_of($scale, $x), $bottom + 20, $x, 'soft', 'middle');
+	}
+	push @out, text(($left + $right) / 2, $bottom + 42, 'connections', 'soft', 'middle');
+	return @out;
+}
+
+sub line
+{
+	my ($scale, $series) = @_;
+	my $name = $series->{name};
+	my @at = map { [ x_of($scale, $_->[0]), y_of($scale, $_->[1]), $_->[1] ] }
+	    @{ $series->{points} };
+	my $path = join ' ', map { sprintf '%.1f,%.1f', @$_ } @at;
+	my @out = qq(<polyline class="line $name" points="$path"/>);
+	for my $at (@at) {
+		push @out, sprintf('<circle class="%s" cx="%.1f" cy="%.1f" r="3.5"/>', $name, @$at),
+		    text($at->[0], $at->[1] - 10, number(sprintf '%.0f', $at->[2]), '', 'middle');
+	}
+	push @out, text($at[-1][0] + 26, $at[-1][1] + 4,
+	    $name eq 'ours' ? 'replicache-fcgi' : 'reference', $name, 'start');
+	return @out;
+}
+
+sub text
+{
+	my ($x, $y, $text, $class, $anchor) = @_;
+	return sprintf '<text x="%.1f" y="%.1f" class="%s" text-anchor="%s">%s</text>',
+	    $x, $y, $class, $anchor, $text;
+}
+
+sub number
+{
+	my ($number) = @_;
+	1 while $number =~ s/^(\d+)(\d{3})/$1,$2/;
+	return $number;
+}
+
+1;
