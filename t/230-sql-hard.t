@@ -86,6 +86,13 @@ step('all keys change at once', q(update slot set b = b - 10), 1, 'i/B i/b i/t s
 # Postgres checks uniqueness row by row: 3 moves first only if stored first.
 step('a chain of keys', q(truncate slot; insert into slot values ('x', 3, 'c'), ('x', 2, 'b'), ('x', 1, 'a');
 	update slot set b = b + 1), 3, 'i/B i/b i/t s/c/3 s/x/1');
+step('keys that change places', q(create table pair (id int primary key deferrable, note text);
+	do $$ begin perform replicache_register_table('pair', 'p/'); end $$;
+	insert into pair values (1, 'a'), (2, 'b'), (3, 'c'); update pair set id = case id when 1 then 2 when 2 then 1 else 4 end), 3,
+	'i/B i/b i/t p/3 s/c/3 s/x/1');
+step('and are gone', q(delete from pair where id = 4;
+	do $$ begin perform replicache_unregister_table('pair'); end $$), 2, 'i/B i/b i/t p/1 p/2 p/3 p/4 s/c/3 s/x/1');
+step('and forgotten', q(delete from replicache_tombstone where key ~ '^p/'), 0);
 step('insert on conflict do update', q(insert into item values ('a', '{"up":1}', 1)
 	on conflict (id) do update set body = excluded.body), 1);
 step('insert on conflict do update of another key', q(insert into item values ('q', '{"up":2}', 1)
