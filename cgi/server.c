@@ -141,6 +141,7 @@ block_signals(sigset_t *wanted)
 	sigemptyset(wanted);
 	sigaddset(wanted, SIGTERM);
 	sigaddset(wanted, SIGINT);
+	sigaddset(wanted, SIGQUIT);
 	sigaddset(wanted, SIGUSR1);
 }
 

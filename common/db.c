@@ -48,6 +48,7 @@ struct db {
 	size_t prepared_size;
 	struct pending *pending; /* a ring */
 	size_t pending_size, pending_head, pending_count;
+	size_t owed;          /* of these, the caller's: queries and syncs */
 	long patience;        /* ms */
 	int64_t deadline;     /* clock_ms() after which waiting fails */
 	bool failed;          /* a statement of the current group failed ... */
@@ -109,7 +110,7 @@ lose(struct db *db, struct error *error, const char *why)
 		db->failed = true;
 	}
 	*error = db->failure;
-	db->pending_count = 0;
+	db->pending_count = db->owed = 0;
 	PQfinish(db->conn);
 	db->conn = NULL;
 	return -1;
@@ -235,8 +236,7 @@ db_idle(const struct db *db)
 		return false;
 	/* What db_tidy() sent is outside of any transaction. */
 	if (db->pending_count > 0)
-		return db->tidying &&
-		       db->pending[db->pending_head].kind >= PENDING_TIDY;
+		return db->tidying && db->owed == 0;
 	return PQtransactionStatus(db->conn) == PQTRANS_IDLE;
 }
 
@@ -254,6 +254,12 @@ db_set_patience(struct db *db, long ms)
 {
 	db->patience = ms;
 	db->deadline = clock_ms() + ms;
+}
+
+static bool
+is_owed(enum pending_kind kind)
+{
+	return kind == PENDING_QUERY || kind == PENDING_SYNC;
 }
 
 static int
@@ -277,6 +283,7 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 	}
 	at = (db->pending_head + db->pending_count++) % db->pending_size;
 	db->pending[at].kind = kind;
+	db->owed += is_owed(kind);
 	db->pending[at].statement = statement;
 	return 0;
 }
@@ -284,6 +291,7 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 static void
 pop_pending(struct db *db)
 {
+	db->owed -= is_owed(db->pending[db->pending_head].kind);
 	db->pending_head = (db->pending_head + 1) % db->pending_size;
 	db->pending_count--;
 }

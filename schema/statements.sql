@@ -48,7 +48,8 @@ select asked.n, version, floor, epoch, revision,
   end as clients
 from unnest($1::text[], $2::bigint[]) with ordinality
     as asked (client_group_id, since, n),
-  replicache_state,
+  -- The limit tells the planner how few they are.
+  (select floor, epoch, revision from replicache_state limit 1) as state,
   (select max(version) as version from replicache_version) as current;
 
 -- $1 version: the keys that are gone since. (Why the upper bound: see
