@@ -229,6 +229,21 @@ read_rows(struct reading *r, struct error *error)
 	return read_snapshot(r, error);
 }
 
+/*
+ * Whether the failure was the connection's: it had died, or its prepared
+ * statements are of a table or view that was changed since (0A000: cached plan
+ * must not change result type). Another connection will do.
+ */
+static bool
+may_retry(const struct exchange *exchange, const struct error *error)
+{
+	return !exchange->response.started &&
+	       error->code == ERROR_UNAVAILABLE &&
+	       (strcmp(error->sqlstate, "0A000") == 0 ||
+		   (error->sqlstate[0] != '\0' &&
+		       db_failure(error) == DB_FAILURE_LOST));
+}
+
 enum exchange_state
 pull_rows(struct exchange *exchange)
 {
@@ -237,6 +252,11 @@ pull_rows(struct exchange *exchange)
 	struct error error = {0};
 	int rc = read_rows(&reading, &error);
 
+	if (rc < 0 && may_retry(exchange, &error)) {
+		pool_recycle(app->pool);
+		buffer_reset(&exchange->response.body);
+		rc = 1;
+	}
 	registry_put(app->registry, reading.registration);
 	/* What is still under way for a reader that is gone is given up. */
 	if (rc < 0 && exchange->response.started && reading.db != NULL &&
