@@ -72,7 +72,6 @@ batch_submit(struct batch *batch, struct batch_job *job)
 		gather_add(&batch->look, &job->link);
 	/* From here on JOB may be gone. */
 	while (gather_lead(&batch->look) || gather_lead(&batch->apply))
-		if (batch->look.waiting.first != NULL ||
-		    batch->apply.waiting.first != NULL)
+		if (gather_waits(&batch->look) || gather_waits(&batch->apply))
 			batch->relieve(batch->relieve_context);
 }

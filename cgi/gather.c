@@ -73,6 +73,17 @@ gather_add(struct gather *gather, struct gather_job *job)
 }
 
 bool
+gather_waits(struct gather *gather)
+{
+	bool waits;
+
+	pthread_mutex_lock(&gather->lock);
+	waits = gather->waiting.first != NULL;
+	pthread_mutex_unlock(&gather->lock);
+	return waits;
+}
+
+bool
 gather_lead(struct gather *gather)
 {
 	struct gather_queue round;

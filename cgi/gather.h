@@ -49,6 +49,9 @@ void gather_fini(struct gather *gather);
 /* Lets JOB wait. Once it does, it may be worked on and gone. */
 void gather_add(struct gather *gather, struct gather_job *job);
 
+/* True if anything waits. */
+bool gather_waits(struct gather *gather);
+
 /* Works on one round if anything waits and nobody else leads; tells if so. */
 bool gather_lead(struct gather *gather);
 

@@ -58,7 +58,7 @@ pull_submit(struct pulling *p)
 	gather_add(&app->pulls, &p->link);
 	/* From here on P may be gone. */
 	while (gather_lead(&app->pulls))
-		if (app->pulls.waiting.first != NULL)
+		if (gather_waits(&app->pulls))
 			server_relieve(app);
 }
 
