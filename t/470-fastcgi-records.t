@@ -204,11 +204,16 @@ subtest 'parameters that lie about their length' => sub {
 
 subtest 'parameters that imitate others' => sub {
 	my ($params, $body) = push_params('forged', [ 'f', 1, 'note', '"forged"' ]);
-	my @pair = map { [ $_, $params->{$_} ] } grep { $_ ne 'REQUEST_METHOD' } sort keys %$params;
-	for my $fake ([ 'REQUEST_METHOD=POST', '' ], [ '', 'POST' ], [ "REQUEST_METHOD\0X", 'POST' ]) {
-		my $peer = sent(Rig::Fastcgi::request_bytes([ @pair, $fake ], $body));
-		my $answer = $peer->answer(5);
-		isnt($answer->{status}, 200, 'not served');
+	my %fake = (
+		REQUEST_METHOD => [ 'REQUEST_METHOD', "POST\0X" ],
+		PATH_INFO => [ "PATH_INFO\0X", '/push' ],
+		CONTENT_TYPE => [ 'CONTENT_TYPE=application/json; charset', 'utf-8' ],
+	);
+	for my $name (sort keys %fake) {
+		my @pair = map { [ $_, $params->{$_} ] } grep { $_ ne $name && $_ ne 'REQUEST_URI' }
+			sort keys %$params;
+		my $answer = sent(Rig::Fastcgi::request_bytes([ @pair, $fake{$name} ], $body))->answer(5);
+		isnt($answer->{status}, 200, "$name: not served");
 	}
 	is(applied('forged'), 0, 'not taken for them');
 
