@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,9 @@ main(int argc, char **argv)
 	int status = -1;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Threads share two heaps: with one each, what a burst of requests
+	 * leaves behind would be many times what any of them needs. */
+	mallopt(M_ARENA_MAX, 2);
 	/* As a CGI program its arguments are the client's query string. */
 	if (oneshot)
 		oneshot_clean_environment();
