@@ -8,6 +8,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,6 +29,9 @@
 #define TICK_MS 250
 #define DRAIN_TICK_MS 10
 
+/* How often, at most, memory is given back to the system. */
+#define REST_MS 5000
+
 /* Of drain_timeout, what is left to queries after they are cancelled. */
 #define CANCEL_GRACE_MS 500
 
@@ -41,6 +45,8 @@ struct server {
 	struct exchange *first, *last; /* answers that wait to be sent */
 	pthread_t *threads;
 	long thread_count;
+	bool busy;      /* a request was seen since memory was given back */
+	int64_t rested; /* clock_ms() of that */
 };
 
 /* EXCHANGE can go on: it waits for the next thread that has time, perhaps the
@@ -178,6 +184,21 @@ stop_threads(struct server *server)
 		pthread_join(server->threads[i], NULL);
 }
 
+/* Gives the memory of a burst back once nothing is under way. */
+static void
+rest(struct server *server)
+{
+	int64_t now = clock_ms();
+
+	if (listener_open_count(server->listener) > 0) {
+		server->busy = true;
+	} else if (server->busy && now > server->rested + REST_MS) {
+		server->busy = false;
+		server->rested = now;
+		malloc_trim(0);
+	}
+}
+
 /* Waits for the signal to end, looking after deadlines meanwhile. */
 static int
 watch(struct server *server, const sigset_t *wanted)
@@ -191,6 +212,7 @@ watch(struct server *server, const sigset_t *wanted)
 			return signal;
 		listener_tick(server->listener);
 		pool_tidy(server->app->pool);
+		rest(server);
 	}
 }
 
