@@ -59,23 +59,31 @@ start(struct client *client)
 		watch(client, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
 
+static uint32_t *
+grow(uint32_t *list, size_t size)
+{
+	list = realloc(list, size * sizeof(*list));
+	if (list == NULL)
+		load_die("realloc");
+	return list;
+}
+
 static void
 measure(struct client *client)
 {
 	struct load *load = client->load;
-	int64_t now = http_clock_us();
+	int64_t now = http_clock_us(), begun = client->began_us;
 
 	if (!load->measuring || now > load->end_us)
 		return;
 	if (load->done == load->size) {
 		load->size = load->size == 0 ? 65536 : load->size * 2;
-		load->latency =
-		    realloc(load->latency, load->size * sizeof(*load->latency));
-		if (load->latency == NULL)
-			load_die("realloc");
+		load->latency = grow(load->latency, load->size);
+		load->first = grow(load->first, load->size);
 	}
-	load->latency[load->done++] = (uint32_t)(now - client->began_us);
-	load->first_us += client->http.first_us - client->began_us;
+	load->latency[load->done] = (uint32_t)(now - begun);
+	load->first[load->done] = (uint32_t)(client->http.first_us - begun);
+	load->done++;
 }
 
 static void

@@ -37,12 +37,13 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Of a sorted list. */
 static double
-quantile_ms(const struct load *load, double q)
+quantile_ms(const struct load *load, const uint32_t *sorted, double q)
 {
 	if (load->done == 0)
 		return 0;
-	return load->latency[(size_t)(q * (double)(load->done - 1))] / 1000.0;
+	return sorted[(size_t)(q * (double)(load->done - 1))] / 1000.0;
 }
 
 static void
@@ -59,11 +60,11 @@ static void
 report(struct load *load)
 {
 	double seconds = (double)load->elapsed_us / 1e6;
-	double done = (double)load->done;
 
-	if (load->done > 0)
-		qsort(
-		    load->latency, load->done, sizeof(*load->latency), compare);
+	if (load->done > 0) {
+		qsort(load->latency, load->done, sizeof(uint32_t), compare);
+		qsort(load->first, load->done, sizeof(uint32_t), compare);
+	}
 	printf("{\"mode\":\"%s\",\"connections\":%d,\"mutations\":%d,"
 	       "\"seconds\":%.3f,\"requests\":%zu,\"per_second\":%.1f,"
 	       "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,"
@@ -71,10 +72,12 @@ report(struct load *load)
 	       "\"errors\":%ld,\"first_error\":",
 	    load->options.mode, load->options.connections,
 	    load->options.mutations, seconds, load->done,
-	    seconds > 0 ? done / seconds : 0, quantile_ms(load, 0.5),
-	    quantile_ms(load, 0.99), quantile_ms(load, 1),
-	    done > 0 ? (double)load->first_us / done / 1000 : 0, load->bytes,
-	    load->rows, load->errors);
+	    seconds > 0 ? (double)load->done / seconds : 0,
+	    quantile_ms(load, load->latency, 0.5),
+	    quantile_ms(load, load->latency, 0.99),
+	    quantile_ms(load, load->latency, 1),
+	    quantile_ms(load, load->first, 0.5), load->bytes, load->rows,
+	    load->errors);
 	print_quoted(load->first_error);
 	puts("}");
 }

@@ -43,10 +43,10 @@ struct load {
 	const char *(*fault)(struct client *); /* of an answer, or NULL */
 	/* What is measured. */
 	bool measuring;
-	uint32_t *latency;
+	uint32_t *latency, *first; /* microseconds of each answer */
 	size_t done, size;
 	long errors;
-	int64_t elapsed_us, first_us;
+	int64_t elapsed_us;
 	size_t bytes, rows;
 	char first_error[256];
 };

@@ -235,8 +235,11 @@ sub used
 		my ($pid, $rest) = $line =~ /^(\d+) \(.*\) (.*)/ or next;
 		my @field = split ' ', $rest;
 		for my $name (keys %pid) {
-			next if $pid != $pid{$name} && $field[1] != $pid{$name};
-			$used{$name} += ($field[11] + $field[12]) / 100;
+			if ($pid == $pid{$name}) { # with its children that ended
+				$used{$name} += $_ / 100 for @field[11 .. 14];
+			} elsif ($field[1] == $pid{$name}) {
+				$used{$name} += $_ / 100 for @field[11, 12];
+			}
 		}
 	}
 	return \%used;

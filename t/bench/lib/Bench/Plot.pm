@@ -12,6 +12,7 @@ use List::Util qw(max min);
 
 my ($width, $height) = (720, 400);
 my %edge = (left => 64, right => 120, top => 48, bottom => 56);
+my $inset = 28; # of the lines in the grid, for the figures at their ends
 
 # The plot of the rows of a report that have connections; undef if there are
 # fewer than two.
@@ -40,8 +41,8 @@ sub x_of
 {
 	my ($scale, $x) = @_;
 	my ($from, $to) = @{ $scale->{x} };
-	return $edge{left} + (log($x) - $from) / ($to - $from)
-	    * ($width - $edge{left} - $edge{right});
+	return $edge{left} + $inset + (log($x) - $from) / ($to - $from)
+	    * ($width - $edge{left} - $edge{right} - 2 * $inset);
 }
 
 sub y_of
@@ -100,13 +101,13 @@ sub line
 	my $name = $series->{name};
 	my @at = map { [ x_of($scale, $_->[0]), y_of($scale, $_->[1]), $_->[1] ] }
 	    @{ $series->{points} };
-	my $path = join ' ', map { sprintf '%.1f,%.1f', @$_ } @at;
+	my $path = join ' ', map { sprintf '%.1f,%.1f', @$_[0, 1] } @at;
 	my @out = qq(<polyline class="line $name" points="$path"/>);
 	for my $at (@at) {
-		push @out, sprintf('<circle class="%s" cx="%.1f" cy="%.1f" r="3.5"/>', $name, @$at),
+		push @out, sprintf('<circle class="%s" cx="%.1f" cy="%.1f" r="3.5"/>', $name, @$at[0, 1]),
 		    text($at->[0], $at->[1] - 10, number(sprintf '%.0f', $at->[2]), '', 'middle');
 	}
-	push @out, text($at[-1][0] + 26, $at[-1][1] + 4,
+	push @out, text($at[-1][0] + $inset + 8, $at[-1][1] + 4,
 	    $name eq 'ours' ? 'replicache-fcgi' : 'reference', $name, 'start');
 	return @out;
 }
