@@ -12,8 +12,8 @@ use strict;
 use warnings;
 
 use Rig::Http;
-use Rig::Place qw(workdir start_process stop_process wait_until find_tool spew
-    slurp);
+use Rig::Place qw(workdir start_process stop_process process_lives wait_until
+    find_tool spew slurp);
 
 my $count = 0;
 
@@ -33,9 +33,10 @@ sub start
 		    '-e', "$folder/error.log" ],
 		stdout => $log, stderr => $log, signal => 'TERM');
 	wait_until(sub {
+		process_lives($self->{pid}) or die "nginx ended:\n" . $self->log;
 		-S "$folder/socket" && IO::Socket::UNIX->new(
 		    Type => Socket::SOCK_STREAM(), Peer => "$folder/socket");
-	}, "nginx to listen: " . $self->log, 20);
+	}, 'nginx to listen', 20);
 	return $self;
 }
 
@@ -70,7 +71,6 @@ $temp
 			fastcgi_split_path_info ^(/replicache)((?s).*)\\z;
 $params
 			fastcgi_pass unix:$fastcgi;
-			fastcgi_buffering on;
 $lines
 		}
 	}
