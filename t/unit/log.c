@@ -1,0 +1,231 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of common/log: what it writes to standard error, which is a pipe here
+ * for as long as a line takes.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* Far below what a pipe holds, so that nobody waits for a reader. */
+#define WRITTEN_MAX 60000
+
+static char written[WRITTEN_MAX];
+static int place_of_stderr, reader;
+
+static void
+capture(void)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	place_of_stderr = dup(STDERR_FILENO);
+	assert_true(place_of_stderr >= 0);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	close(ends[1]);
+	reader = ends[0];
+}
+
+/* Fills `written` with what was written since, NUL-terminated. */
+static size_t
+release(void)
+{
+	size_t length = 0;
+	ssize_t n;
+
+	dup2(place_of_stderr, STDERR_FILENO);
+	close(place_of_stderr);
+	while ((n = read(reader, written + length,
+		    sizeof(written) - 1 - length)) > 0)
+		length += (size_t)n;
+	close(reader);
+	written[length] = '\0';
+	return length;
+}
+
+static const struct {
+	enum log_level level;
+	void (*write)(const char *format, ...);
+	const char *name;
+} levels[] = {
+    {LOG_LEVEL_ERROR, log_error, "error"},
+    {LOG_LEVEL_WARNING, log_warning, "warning"},
+    {LOG_LEVEL_INFO, log_info, "info"},
+    {LOG_LEVEL_DEBUG, log_debug, "debug"},
+};
+
+static void
+a_line_names_its_level(void **state)
+{
+	char line[64];
+
+	(void)state;
+	log_set_level(LOG_LEVEL_DEBUG);
+	for (size_t i = 0; i < 4; i++) {
+		capture();
+		levels[i].write("%s %d", "text", 7);
+		release();
+		snprintf(line, sizeof(line), "replicache: %s text 7\n",
+		    levels[i].name);
+		assert_string_equal(written, line);
+	}
+}
+
+static void
+levels_below_the_threshold_are_silent(void **state)
+{
+	(void)state;
+	for (size_t t = 0; t < 4; t++) {
+		log_set_level(levels[t].level);
+		for (size_t i = 0; i < 4; i++) {
+			capture();
+			levels[i].write("x");
+			assert_int_equal(release() > 0, i <= t);
+			assert_int_equal(log_enabled(levels[i].level), i <= t);
+		}
+	}
+	log_set_level(LOG_LEVEL_DEBUG);
+}
+
+/* Every byte but NUL and newline, alone between two letters. */
+static void
+what_is_not_printable_is_escaped(void **state)
+{
+	(void)state;
+	for (unsigned c = 1; c < 256; c++) {
+		char text[] = {'a', (char)c, 'z', '\0'}, line[64];
+
+		if (c == '\n')
+			continue;
+		capture();
+		log_error("%s", text);
+		release();
+		snprintf(line, sizeof(line),
+		    c >= 0x20 && c < 0x7f ? "replicache: error a%cz\n"
+					  : "replicache: error a\\x%02xz\n",
+		    c);
+		assert_string_equal(written, line);
+	}
+}
+
+/* No input forges a line: what is behind a newline is not written. */
+static void
+an_event_is_one_line(void **state)
+{
+	(void)state;
+	capture();
+	log_error("%s", "one\nreplicache: error two\n");
+	release();
+	assert_string_equal(written, "replicache: error one\n");
+	capture();
+	log_error("%s", "\n");
+	release();
+	assert_string_equal(written, "replicache: error \n");
+}
+
+/* Around the longest line, of plain bytes and of escaped ones. */
+static void
+long_lines_are_cut(void **state)
+{
+	static const char head[] = "replicache: info ";
+	static char text[3 * LOG_LINE_MAX];
+
+	(void)state;
+	for (size_t length = LOG_LINE_MAX - 64; length < LOG_LINE_MAX + 64;
+	     length++) {
+		size_t n;
+
+		memset(text, 'x', length);
+		text[length] = '\0';
+		capture();
+		log_info("%s", text);
+		n = release();
+		assert_in_range(n, LOG_LINE_MAX - 64, LOG_LINE_MAX);
+		assert_memory_equal(written, head, strlen(head));
+		assert_int_equal(strspn(written + strlen(head), "x"),
+		    n - strlen(head) - 1);
+		assert_int_equal(written[n - 1], '\n');
+		if (strlen(head) + length < LOG_LINE_MAX - 4)
+			assert_int_equal(n, strlen(head) + length + 1);
+	}
+	for (size_t before = 0; before < 4; before++) {
+		size_t n;
+
+		memset(text, 'x', before);
+		memset(text + before, '\x1b', sizeof(text) - before - 1);
+		text[sizeof(text) - 1] = '\0';
+		capture();
+		log_info("%s", text);
+		n = release();
+		assert_in_range(n, LOG_LINE_MAX - 8, LOG_LINE_MAX);
+		/* No escape is cut within. */
+		assert_string_equal(written + n - 5, "\\x1b\n");
+		assert_int_equal((n - strlen(head) - before - 1) % 4, 0);
+	}
+}
+
+static void *
+write_lines(void *letter)
+{
+	for (int i = 0; i < 25; i++)
+		log_info("%0*d%s", 400, 0, (const char *)letter);
+	return NULL;
+}
+
+/* Lines of two threads do not mix. */
+static void
+a_line_is_one_write(void **state)
+{
+	pthread_t thread;
+	unsigned lines = 0;
+	char *rest = written, *line;
+
+	(void)state;
+	capture();
+	assert_int_equal(pthread_create(&thread, NULL, write_lines, "a"), 0);
+	write_lines("b");
+	pthread_join(thread, NULL);
+	release();
+	while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
+		assert_int_equal(strlen(line), strlen("replicache: info ") + 401);
+		assert_non_null(strchr("ab", line[strlen(line) - 1]));
+		lines++;
+	}
+	assert_int_equal(lines, 50);
+}
+
+static void
+nobody_hears_a_log_that_is_closed(void **state)
+{
+	int saved = dup(STDERR_FILENO);
+
+	(void)state;
+	close(STDERR_FILENO);
+	log_error("x");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_line_names_its_level),
+	    cmocka_unit_test(levels_below_the_threshold_are_silent),
+	    cmocka_unit_test(what_is_not_printable_is_escaped),
+	    cmocka_unit_test(an_event_is_one_line),
+	    cmocka_unit_test(long_lines_are_cut),
+	    cmocka_unit_test(a_line_is_one_write),
+	    cmocka_unit_test(nobody_hears_a_log_that_is_closed),
+	};
+
+	return unit_run(tests);
+}
