@@ -79,8 +79,10 @@ judge_params(const unsigned char *params, size_t length)
 		    !read_length(&at, end, &value) ||
 		    name + value > (size_t)(end - at))
 			return FRAMING_BAD;
-		/* libfcgi would join them with "=", and take `A=B` for A. */
-		if (memchr(at, '=', name) != NULL)
+		/* To libfcgi a parameter is the C string `NAME=VALUE`, which
+		 * it would cut at a NUL, and take `A=B` for A. */
+		if (memchr(at, '=', name) != NULL ||
+		    memchr(at, '\0', name + value) != NULL)
 			return FRAMING_BAD;
 		if (++count > FRAMING_PARAMS_MAX)
 			return FRAMING_BAD;

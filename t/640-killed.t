@@ -138,10 +138,12 @@ subtest 'again and again' => sub {
 		if ($number == $pushers) {
 			my $killer = $cluster->session($database);
 			my $killed = 0;
+			my $rounds = 0;
 			while (grep { !-e workdir() . "/done$_" } 0 .. $pushers - 1) {
 				$killed += $killer->value(q(select count(pg_terminate_backend(pid))
 					from pg_stat_activity where datname = current_database()
 					and usename = 'app' and application_name <> 'psql'));
+				spew(workdir() . '/round' . ++$rounds, '');
 				$killer->query('select pg_sleep(0.04)');
 			}
 			$killer->close;
@@ -150,6 +152,9 @@ subtest 'again and again' => sub {
 		my $refused = 0;
 		for my $id (1 .. 40) {
 			my @push = map { [ "k$number", $_, 'count', qq({"id":"k$number"}) ] } 1 .. $id;
+			# However fast they are, it is to happen to them.
+			wait_until(sub { -e workdir() . '/round' . $id / 4 }, "round $id", 60)
+				if $id % 4 == 0;
 			wait_until(sub {
 				my $status = $program->request(push_params("k", @push), seconds => 30)->{status};
 				die "status $status\n" if $status != 200 && $status != 503;
