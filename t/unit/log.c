@@ -184,14 +184,15 @@ write_lines(void *letter)
 static void
 a_line_is_one_write(void **state)
 {
+	static char a[] = "a", b[] = "b";
 	pthread_t thread;
 	unsigned lines = 0;
 	char *rest = written, *line;
 
 	(void)state;
 	capture();
-	assert_int_equal(pthread_create(&thread, NULL, write_lines, "a"), 0);
-	write_lines("b");
+	assert_int_equal(pthread_create(&thread, NULL, write_lines, a), 0);
+	write_lines(b);
 	pthread_join(thread, NULL);
 	release();
 	while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
