@@ -64,7 +64,7 @@ subtest 'the lock holder, psql' => sub {
 subtest 'our session, in a mutator' => sub {
 	for my $round (1 .. 3) {
 		my @push = ('m', [ "m$round", 1, 'note', qq("m$round") ],
-			[ "m$round", 2, 'sleep', '{"seconds":0.4}' ], [ "m$round", 3, 'note', qq("m$round") ]);
+			[ "m$round", 2, 'sleep', '{"seconds":1.2}' ], [ "m$round", 3, 'note', qq("m$round") ]);
 		my $peer = start_push(@push);
 		wait_until(\&sleeps, 'the mutator to sleep', 10);
 		kill_sessions(q(wait_event = 'PgSleep'));
@@ -79,7 +79,7 @@ subtest 'our session, in COMMIT' => sub {
 	$session->query(q(
 		create table slow_commit (id int);
 		create function slow_commit() returns trigger language plpgsql as $$
-		begin perform pg_sleep(0.4); return null; end $$;
+		begin perform pg_sleep(1.2); return null; end $$;
 		create constraint trigger slow_commit after insert on slow_commit
 			deferrable initially deferred for each row execute function slow_commit();
 		create function slow_mutator(args jsonb) returns void language sql as $$
