@@ -20,8 +20,8 @@
 #define FRAMING_PARAMS_BYTES_MAX 65536
 #define FRAMING_PARAMS_MAX 200
 
-/* What is looked at: all parameters, in records of whatever size, and a body
- * as usual. A body that goes on beyond is begun on trust. */
+/* What is looked at: all parameters, in records of any size a web server uses,
+ * and a body as usual. A body that goes on beyond is begun on trust. */
 #define FRAMING_WINDOW (FRAMING_PARAMS_BYTES_MAX + 32768)
 
 enum framing {

@@ -488,7 +488,7 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 		case TAG_STOP:
 			return LISTENER_STOPPED;
 		case TAG_WAKE:
-			return take_trusted(listener, fd_out) ? LISTENER_REQUEST
+			return take_trusted(listener, fd_out) ? LISTENER_SLOW
 							      : LISTENER_WOKEN;
 		case TAG_LISTEN:
 			if (accept_one(listener, scratch, fd_out))

@@ -40,6 +40,7 @@ void listener_free(struct listener *listener);
 
 enum listener_event {
 	LISTENER_REQUEST, /* *FD_OUT has a request */
+	LISTENER_SLOW,    /* the same, but its body may be waited for */
 	LISTENER_WOKEN,   /* by listener_wake() */
 	LISTENER_STOPPED, /* by listener_stop(): the thread should end */
 };

@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "clock.h"
 #include "error.h"
 #include "exchange.h"
 #include "fastcgi.h"
+#include "gate.h"
 #include "listener.h"
 #include "log.h"
 #include "pool.h"
@@ -41,6 +43,7 @@
 struct server {
 	struct app *app;
 	struct listener *listener;
+	struct gate gate;
 	pthread_mutex_t lock;
 	struct exchange *first, *last; /* answers that wait to be sent */
 	pthread_t *threads;
@@ -82,6 +85,15 @@ take_resumed(struct server *server)
 	return exchange;
 }
 
+static void
+resume_all(struct server *server)
+{
+	struct exchange *exchange;
+
+	while ((exchange = take_resumed(server)) != NULL)
+		exchange_resume(exchange);
+}
+
 void
 server_relieve(void *context)
 {
@@ -121,16 +133,21 @@ work(void *argument)
 		return NULL;
 	}
 	for (;;) {
-		struct exchange *exchange;
 		enum listener_event event;
 
-		while ((exchange = take_resumed(server)) != NULL)
-			exchange_resume(exchange);
+		/* Nobody sleeps while an answer waits. */
+		do {
+			resume_all(server);
+		} while (gate_pass(&server->gate));
 		event = listener_wait(server->listener, scratch, &fd);
 		if (event == LISTENER_STOPPED)
 			break;
-		if (event == LISTENER_REQUEST)
+		if (event == LISTENER_SLOW)
+			gate_wait_begin(&server->gate);
+		if (event == LISTENER_REQUEST || event == LISTENER_SLOW)
 			serve(server, fd);
+		if (event == LISTENER_SLOW)
+			gate_wait_end(&server->gate);
 	}
 	free(scratch);
 	return NULL;
@@ -179,6 +196,7 @@ start_threads(struct server *server, struct error *error)
 static void
 stop_threads(struct server *server)
 {
+	gate_open(&server->gate);
 	listener_stop(server->listener);
 	for (long i = 0; i < server->thread_count; i++)
 		pthread_join(server->threads[i], NULL);
@@ -255,6 +273,16 @@ serve_and_drain(struct server *server, const sigset_t *wanted)
 	_Exit(0);
 }
 
+/* How many threads can run at once; two at least, so that one looks for work
+ * while another does some. */
+static long
+processors(void)
+{
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return count < 2 ? 2 : count;
+}
+
 int
 server_run(struct app *app, int fd, struct error *error)
 {
@@ -272,6 +300,8 @@ server_run(struct app *app, int fd, struct error *error)
 		return -1;
 	}
 	pthread_mutex_init(&server->lock, NULL);
+	gate_init(&server->gate, processors(), app->settings->workers);
+	pool_watch(app->pool, gate_wait_begin, gate_wait_end, &server->gate);
 	app->resume = resume;
 	app->server = server;
 	rc = start_threads(server, error);
@@ -279,6 +309,8 @@ server_run(struct app *app, int fd, struct error *error)
 		serve_and_drain(server, &wanted);
 	stop_threads(server);
 	app->server = NULL;
+	pool_watch(app->pool, NULL, NULL, NULL);
+	gate_fini(&server->gate);
 	free(server->threads);
 	pthread_mutex_destroy(&server->lock);
 	listener_free(server->listener);

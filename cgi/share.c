@@ -26,15 +26,22 @@ struct share_piece {
 	char operations[];
 };
 
+/* A pull that reads what follows a version. */
+struct reader {
+	int64_t from;
+	uint64_t age; /* of the history when it began */
+};
+
 struct share {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;         /* a reader did */
 	struct share_history history; /* of all pieces */
+	uint64_t age;                 /* how often history was another */
 	int64_t highest;              /* version seen */
 	struct share_piece *ring[SHARE_PIECES];
 	size_t next; /* where the next piece goes; the oldest is there */
 	size_t bytes;
-	int64_t readers[READERS_MAX]; /* what is read follows these versions */
+	struct reader readers[READERS_MAX];
 	size_t reader_count;
 };
 
@@ -115,6 +122,7 @@ share_observe(struct share *share, const struct share_history *history,
 			evict(share, i);
 		share->history = *history;
 		share->highest = version;
+		share->age++;
 	}
 	if (share->highest < version)
 		share->highest = version;
@@ -183,7 +191,7 @@ find_reader(const struct share *share, int64_t from)
 {
 	size_t i = 0;
 
-	while (i < share->reader_count && share->readers[i] != from)
+	while (i < share->reader_count && share->readers[i].from != from)
 		i++;
 	return i;
 }
@@ -203,7 +211,8 @@ share_begin(struct share *share, int64_t from)
 			   &share->ended, &share->lock, &at) == ETIMEDOUT;
 	}
 	if ((!waited || late) && share->reader_count < READERS_MAX)
-		share->readers[share->reader_count++] = from;
+		share->readers[share->reader_count++] =
+		    (struct reader){from, share->age};
 	pthread_mutex_unlock(&share->lock);
 	return !waited || late;
 }
@@ -242,14 +251,18 @@ void
 share_end(struct share *share, const struct share_history *history,
     int64_t from, int64_t to, const char *operations, size_t length)
 {
+	bool same = false;
 	size_t reader;
 
 	pthread_mutex_lock(&share->lock);
 	reader = find_reader(share, from);
-	if (reader < share->reader_count)
+	if (reader < share->reader_count) {
+		/* What was read before history changed is of the other. */
+		same = share->readers[reader].age == share->age;
 		share->readers[reader] = share->readers[--share->reader_count];
-	if (operations != NULL && length <= SHARE_PIECE_MAX && to > from &&
-	    same_history(&share->history, history))
+	}
+	if (same && operations != NULL && length <= SHARE_PIECE_MAX &&
+	    to > from && same_history(&share->history, history))
 		keep(share, from, to, operations, length);
 	pthread_cond_broadcast(&share->ended);
 	pthread_mutex_unlock(&share->lock);

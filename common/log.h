@@ -6,7 +6,8 @@
  *
  * Untrusted bytes are harmless in it: control characters and everything
  * outside ASCII are written as \xNN, so that no input can forge a line or
- * drive a terminal. Never log a body, args, a token or a conninfo.
+ * drive a terminal; a newline ends the event. Never log a body, args, a token
+ * or a conninfo.
  */
 #ifndef REPLICACHE_LOG_H
 #define REPLICACHE_LOG_H

@@ -43,6 +43,8 @@ struct pool {
 	long pause;       /* ms; 0 = the last connect was well */
 	int64_t retry_at; /* clock_ms() */
 	unsigned seed;
+	void (*begin)(void *), (*end)(void *); /* pool_watch() */
+	void *context;
 };
 
 struct pool *
@@ -80,6 +82,15 @@ pool_free(struct pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 	free(pool->slots);
 	free(pool);
+}
+
+void
+pool_watch(struct pool *pool, void (*begin)(void *), void (*end)(void *),
+    void *context)
+{
+	pool->begin = begin;
+	pool->end = end;
+	pool->context = context;
 }
 
 /* The idle slot used last, so that the others can age; or a free one. */
@@ -150,8 +161,8 @@ connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 	return db;
 }
 
-struct db *
-pool_get(struct pool *pool, struct error *error)
+static struct db *
+take(struct pool *pool, struct error *error)
 {
 	struct db *db = NULL;
 	struct slot *slot;
@@ -179,6 +190,19 @@ pool_get(struct pool *pool, struct error *error)
 	return db;
 }
 
+struct db *
+pool_get(struct pool *pool, struct error *error)
+{
+	struct db *db;
+
+	if (pool->begin != NULL)
+		pool->begin(pool->context);
+	db = take(pool, error);
+	if (db == NULL && pool->end != NULL)
+		pool->end(pool->context);
+	return db;
+}
+
 void
 pool_put(struct pool *pool, struct db *db)
 {
@@ -203,6 +227,8 @@ pool_put(struct pool *pool, struct db *db)
 	pthread_cond_signal(&pool->back);
 	pthread_mutex_unlock(&pool->lock);
 	db_close(gone);
+	if (pool->end != NULL)
+		pool->end(pool->context);
 }
 
 /* Closes the idle connections that were last used before BEFORE. */

@@ -19,6 +19,13 @@ struct settings;
 /* SETTINGS must outlive the pool. NULL when out of memory. */
 struct pool *pool_new(const struct settings *settings);
 
+/*
+ * Has BEGIN(CONTEXT) called before a thread may wait for the database, and
+ * END(CONTEXT) after: round each loan. Before the first one.
+ */
+void pool_watch(struct pool *pool, void (*begin)(void *context),
+    void (*end)(void *context), void *context);
+
 /* Closes all; none may be out. NULL is legal. */
 void pool_free(struct pool *pool);
 

@@ -53,7 +53,7 @@ struct settings {
 
 /*
  * Fills SETTINGS with the defaults, then with what the environment says.
- * Returns 0, or -1 with ERROR_CONFIG naming the variable and what is wrong.
+ * Returns 0, or -1 with ERROR_CONFIG naming the setting and what is wrong.
  * The strings belong to SETTINGS until settings_fini(), which is legal after a
  * failure too.
  */
@@ -67,7 +67,7 @@ void settings_fini(struct settings *settings);
  */
 void settings_dump(const struct settings *settings, FILE *out);
 
-/* Prints every setting's environment variable, default, bounds and help. */
+/* Prints every setting's environment variable, default and help. */
 void settings_help(FILE *out);
 
 #endif
