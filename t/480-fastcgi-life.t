@@ -84,7 +84,7 @@ subtest 'settings that are refused' => sub {
 # A web server may pass a query string as arguments.
 subtest 'as CGI arguments are not read' => sub {
 	for my $argument ('--version', '--dump-config', '--help', '--listen', '-x') {
-		my $answer = Rig::Program::cgi({ %environment, REPLICACHE_AUTH => 'none' },
+		my $answer = Rig::Program::cgi(\%environment,
 			Rig::Program::params('GET', '/health', query => $argument), '',
 			arguments => [$argument]);
 		is($answer->{status}, 200, $argument) or diag($answer->{body}, $answer->{stderr});
@@ -93,7 +93,7 @@ subtest 'as CGI arguments are not read' => sub {
 
 # Under CGI the environment is the web server's: PG* may come from anybody.
 subtest 'as CGI libpq environment is not read' => sub {
-	my $answer = Rig::Program::cgi({ %environment, REPLICACHE_AUTH => 'none',
+	my $answer = Rig::Program::cgi({ %environment,
 		PGOPTIONS => '-c default_transaction_read_only=on', PGUSER => 'nobody',
 		PGHOST => '/nowhere', PGSERVICE => 'nowhere' }, push_params('cgi', [ 'cgi', 1, 'note', '1' ]));
 	is($answer->{status}, 200, 'a push') or diag($answer->{stderr});

@@ -25,6 +25,10 @@ our @EXPORT_OK = qw(params);
 
 my $count = 0;
 
+# What a program under test is told unless the test says otherwise: a busy
+# machine may take a second to connect.
+our %usual = (REPLICACHE_AUTH => 'none', REPLICACHE_CONNECT_TIMEOUT => 10000);
+
 # The parameters of a request as a web server passes them. Options: query,
 # headers (a hash), body (for its length).
 sub params
@@ -61,7 +65,7 @@ sub cgi
 	open my $error, '>:raw', "$base.err" or die "$base.err: $!";
 	my $pid = start_process([ program(), @{ $option{arguments} // [] } ],
 	    stdin => $option{stdin} // $in, stdout => $out, stderr => $error,
-	    clean => 1, environment => { %$environment, %$params });
+	    clean => 1, environment => { %usual, %$environment, %$params });
 	my $status = reap_process($pid, $option{seconds} // 60);
 	my $answer = Rig::Fastcgi::parse_cgi(slurp("$base.out"));
 	$answer->{stderr} = slurp("$base.err");
@@ -99,7 +103,7 @@ sub start
 	$self->{pid} = start_process(
 		[ @{ $option{-command} // [ program() ] }, @{ $option{-arguments} // [] } ],
 		stdin => $listener, stdout => $error, stderr => $error, clean => 1,
-		environment => { REPLICACHE_AUTH => 'none', %environment });
+		environment => { %usual, %environment });
 	return $self;
 }
 

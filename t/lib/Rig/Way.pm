@@ -45,7 +45,7 @@ use Test::More;
 sub begin
 {
 	my ($self, %environment) = @_;
-	$self->{environment} = { REPLICACHE_AUTH => 'none', %environment };
+	$self->{environment} = \%environment;
 	@$self{qw(log read)} = ('', 0);
 }
 
