@@ -74,7 +74,8 @@ measure(struct client *client)
 	struct load *load = client->load;
 	int64_t now = http_clock_us(), begun = client->began_us;
 
-	if (!load->measuring || now > load->end_us)
+	if (!load->measuring || now > load->end_us ||
+	    client->number < load->options.failing)
 		return;
 	if (load->done == load->size) {
 		load->size = load->size == 0 ? 65536 : load->size * 2;

@@ -109,6 +109,7 @@ usage(FILE *out)
 	      "  --connections N     clients (1)\n"
 	      "  --mutations N       in each push (1)\n"
 	      "  --content BYTES     of each message (60)\n"
+	      "  --failing N         of the clients push what must fail (0)\n"
 	      "  --seconds S         to measure (5)\n"
 	      "  --warmup S          before that (1)\n"
 	      "  --count N           first pulls to measure (5)\n"
@@ -129,9 +130,9 @@ read_options(struct options *o, int argc, char **argv)
 	    {"connections", 1, NULL, 'c'}, {"mutations", 1, NULL, 'k'},
 	    {"content", 1, NULL, 'b'}, {"seconds", 1, NULL, 's'},
 	    {"warmup", 1, NULL, 'w'}, {"count", 1, NULL, 'n'},
-	    {"cookie", 1, NULL, 'o'}, {"tag", 1, NULL, 't'},
-	    {"expect", 1, NULL, 'e'}, {"help", 0, NULL, 'h'},
-	    {NULL, 0, NULL, 0}};
+	    {"failing", 1, NULL, 'f'}, {"cookie", 1, NULL, 'o'},
+	    {"tag", 1, NULL, 't'}, {"expect", 1, NULL, 'e'},
+	    {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -163,6 +164,9 @@ read_options(struct options *o, int argc, char **argv)
 			break;
 		case 'n':
 			o->count = atol(optarg);
+			break;
+		case 'f':
+			o->failing = atoi(optarg);
 			break;
 		case 'o':
 			o->cookie = optarg;

@@ -27,7 +27,7 @@ struct client {
 struct options {
 	struct http_address address;
 	const char *mode, *prefix, *tag, *expect, *cookie;
-	int connections, mutations, content;
+	int connections, mutations, content, failing;
 	double seconds, warmup;
 	long count;
 };

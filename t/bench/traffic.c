@@ -31,6 +31,8 @@ push_from(struct client *client, long from)
 {
 	struct load *load = client->load;
 	const struct options *o = &load->options;
+	/* A message of a number is none: its mutator raises an error. */
+	const char *quote = client->number < o->failing ? "" : "\"";
 	char *at = load->body;
 
 	at += sprintf(at,
@@ -40,12 +42,12 @@ push_from(struct client *client, long from)
 	for (long id = from + 1; id <= from + o->mutations; id++)
 		at += sprintf(at,
 		    "%s{\"id\":%ld,\"name\":\"createMessage\",\"args\":"
-		    "{\"id\":\"%s-%d-%ld\",\"from\":\"client %d\","
+		    "{\"id\":\"%s-%d-%ld\",\"from\":%s%d%s,"
 		    "\"content\":\"%s\",\"order\":%ld},"
 		    "\"timestamp\":%ld.25,\"clientID\":\"%s-c%08d\"}",
 		    id > from + 1 ? "," : "", id, o->tag, client->number, id,
-		    client->number, load->text, id, 1000 + id, o->tag,
-		    client->number);
+		    quote, client->number, quote, load->text, id, 1000 + id,
+		    o->tag, client->number);
 	at += sprintf(at, "],\"pushVersion\":1,\"schemaVersion\":\"\"}");
 	begin(client, "/push", load->body, (size_t)(at - load->body));
 }

@@ -20,6 +20,7 @@ my $rounds = 3;
 my @parts = (
 	[ push => \&push_new ],
 	[ bulk => \&push_bulk ],
+	[ failing => \&push_failing ],
 	[ duplicate => \&push_duplicate ],
 	[ idle => \&pull_idle ],
 	[ storm => \&pull_storm ],
@@ -174,6 +175,26 @@ sub push_bulk
 		ours => field($got->{ours}, 'per_second', $size{ours}),
 		reference => field($got->{reference}, 'per_second', $size{reference}),
 		goals => [ [ at_least => 15000 ] ], detail => detail($got));
+	$self->ground->drop($set);
+}
+
+# One client all of whose mutations fail, among others that are well.
+sub push_failing
+{
+	my ($self) = @_;
+	my $set = $self->fresh;
+	$self->ground->serve('ours', $set);
+	$self->ground->settle;
+	my $got = $self->rounds(map { my $failing = $_; $failing => sub {
+		$self->load('ours', $set, mode => 'push', connections => 32,
+		    failing => $failing) } } 0, 1);
+	$self->report->row(name => 'push beside one that fails, 31 connections', unit => '/s',
+		ours => field($got->{1}, 'per_second'), limit => field($got->{0}, 'per_second'),
+		limit_name => '32 connections, none of which fails',
+		goals => [ [ limit => 0.5 ] ], detail => detail($got));
+	$self->ground->session('ours', $set)->value(
+	    'select count(*) from replicache_failed_mutation') > 0
+	    or die "nothing has failed\n";
 	$self->ground->drop($set);
 }
 

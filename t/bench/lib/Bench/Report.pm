@@ -113,7 +113,7 @@ sub finish
 	my @row = @{ $self->{rows} };
 	my @missed = grep { grep { !$_->{met} } @{ $_->{goals} } } @row;
 	my $goals = map { @{ $_->{goals} } } @row;
-	printf "\n%d seconds; %d goals, %s\n", time - $self->{begun}, $goals,
+	printf "\n%d seconds; goals: %d, %s\n", time - $self->{begun}, $goals,
 	    @missed ? 'not met: ' . join('; ', map { $_->{name} } @missed) : 'all met';
 	spew("$folder/bench.json", Rig::Json::encode({
 		date => strftime('%Y-%m-%d', gmtime), scale => $self->{scale} + 0,
