@@ -81,6 +81,7 @@ request_read_head(struct request *request, struct transport *transport)
 	if (request->path == NULL)
 		request->path = last_segment(param(transport, "REQUEST_URI"));
 	copy_id(request->id, param(transport, "HTTP_X_REPLICACHE_REQUESTID"));
+	request->origin = param(transport, "HTTP_ORIGIN");
 	request->content_type = param(transport, "CONTENT_TYPE");
 	request->content_encoding = param(transport, "HTTP_CONTENT_ENCODING");
 	request->content_length = param(transport, "CONTENT_LENGTH");

@@ -32,6 +32,7 @@ struct request {
 	/* X-Replicache-RequestID, "" unless it is of [A-Za-z0-9_.:-]: it
 	 * goes into answers and logs. Never unique (protocol section 1). */
 	char id[REQUEST_ID_MAX + 1];
+	const char *origin; /* of the page that asks, "" if it is not said */
 	const char *content_type;
 	const char *content_encoding;
 	const char *content_length;

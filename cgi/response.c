@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cors.h"
 #include "error.h"
 #include "jsonw.h"
 #include "request.h"
@@ -158,20 +159,25 @@ static int
 send_head(struct response *response, bool whole)
 {
 	struct transport *transport = response->transport;
-	char head[512], length[64] = "";
+	char head[1024], length[64] = "", cors[64 + CORS_ORIGIN_MAX] = "";
 	int n;
 
 	response->started = true;
 	if (whole && response->status != 204)
 		snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
 		    response->body.length);
+	if (response->origin_length > 0)
+		snprintf(cors, sizeof(cors),
+		    "Access-Control-Allow-Origin: %.*s\r\n",
+		    response->origin_length, response->origin);
 	n = snprintf(head, sizeof(head),
-	    "Status: %d %s\r\n%s%s%s"
+	    "Status: %d %s\r\n%s%s%s%s%s"
 	    "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n\r\n",
 	    response->status, reason(response->status),
 	    response->status == 204 ? "" : "Content-Type: application/json\r\n",
-	    length, response->header);
+	    length, response->header, cors,
+	    response->vary ? "Vary: Origin\r\n" : "");
 	return transport->ops->write(transport, head, (size_t)n);
 }
 

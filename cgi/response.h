@@ -29,6 +29,9 @@ struct response {
 	struct buffer body;
 	int status;         /* 0 until the answer is known */
 	const char *header; /* one more header line with CRLF, or "" */
+	const char *origin; /* that may read the answer, not terminated ... */
+	int origin_length;  /* ... 0: none is named */
+	bool vary;          /* answers differ by origin */
 	bool head_only;     /* HEAD: no body is sent */
 	bool started;       /* headers are out */
 	bool broken;        /* the peer is gone */

@@ -11,11 +11,13 @@
 #include <string.h>
 
 #include "app.h"
+#include "cors.h"
 #include "error.h"
 #include "health.h"
 #include "log.h"
 #include "pull.h"
 #include "push.h"
+#include "settings.h"
 
 struct route {
 	const char *path;
@@ -66,6 +68,18 @@ refuse(struct exchange *exchange, enum error_code code)
 	return EXCHANGE_ANSWERED;
 }
 
+/* On errors too: else a page could not tell 401 from no network. */
+static void
+allow_origin(struct exchange *exchange)
+{
+	const char *allowed = exchange->app->settings->allowed_origins;
+	struct response *response = &exchange->response;
+
+	response->vary = allowed[0] != '\0';
+	response->origin = cors_allow(
+	    allowed, exchange->request.origin, &response->origin_length);
+}
+
 enum exchange_state
 route_dispatch(struct exchange *exchange)
 {
@@ -74,11 +88,14 @@ route_dispatch(struct exchange *exchange)
 	struct error error;
 
 	exchange->response.head_only = request->method == METHOD_HEAD;
+	allow_origin(exchange);
 	if (route == NULL)
 		return refuse(exchange, ERROR_NOT_FOUND);
 	exchange->response.header = route->allow;
 	if (request->method == METHOD_OPTIONS) {
-		response_empty(&exchange->response, 204, route->allow);
+		response_empty(&exchange->response, 204,
+		    exchange->response.origin_length > 0 ? CORS_PREFLIGHT
+							 : route->allow);
 		return EXCHANGE_ANSWERED;
 	}
 	if ((request->method & route->methods) == 0)

@@ -63,6 +63,10 @@ static const struct setting table[] = {
     {"auth", SETTING_CHOICE, AT(auth), "", 0, 0, auth_choices,
 	"REPLICACHE_AUTH",
 	"who may push and pull; must be said: none = anybody"},
+    {"allowed_origins", SETTING_STRING, AT(allowed_origins), "", 0, 0, NULL,
+	"REPLICACHE_ALLOWED_ORIGINS",
+	"origins of pages on other hosts that may push and pull, spaces "
+	"between, or *"},
     {"workers", SETTING_NUMBER, AT(workers), "8", 1, 256, NULL,
 	"REPLICACHE_WORKERS", "threads that serve requests"},
     {"pool", SETTING_NUMBER, AT(pool), "8", 2, 256, NULL, "REPLICACHE_POOL",
@@ -190,14 +194,17 @@ void
 settings_fini(struct settings *settings)
 {
 	free(settings->database);
-	settings->database = NULL;
+	free(settings->allowed_origins);
+	settings->database = settings->allowed_origins = NULL;
 }
 
 /* A conninfo may hold a password: only whether there is one is shown. */
 static const char *
-printable(const char *conninfo)
+printable(const struct setting *setting, const char *value)
 {
-	return conninfo[0] == '\0' ? "" : "(set)";
+	bool secret = setting->offset == AT(database);
+
+	return secret && value[0] != '\0' ? "(set)" : value;
 }
 
 void
@@ -211,7 +218,7 @@ settings_dump(const struct settings *settings, FILE *out)
 		switch (s->type) {
 		case SETTING_STRING:
 			fprintf(
-			    out, "\"%s\"", printable(*(char *const *)field));
+			    out, "\"%s\"", printable(s, *(char *const *)field));
 			break;
 		case SETTING_NUMBER:
 			fprintf(out, "%ld", *(const long *)field);

@@ -31,6 +31,7 @@ enum log_level {
 
 struct settings {
 	char *database;         /* libpq conninfo; "" leaves all to PG* */
+	char *allowed_origins;  /* URL origins, spaces between; "*": any */
 	int auth;               /* enum auth_kind */
 	int log_level;          /* enum log_level */
 	int prepared;           /* bool: name and keep prepared statements */
