@@ -50,14 +50,14 @@ sub lock_time
 		my $session = $ground->session('ours', $set);
 		my $version = $session->value('select max(version) from replicache_version');
 		$session->query('alter table replicache_version'
-		    . ' add column taken timestamptz default clock_timestamp()');
+		    . ' add column bench_taken timestamptz default clock_timestamp()');
 		$ground->cluster->admin->query(q(select pg_stat_reset_shared('wal')));
 		$self->load('ours', $set, mode => 'push', connections => $connections);
 		my $flush = $ground->cluster->admin->value(
 		    'select wal_sync_time / nullif(wal_sync, 0) from pg_stat_wal') // 0;
 		my ($p50, $p99) = @{ $session->query(<<"SQL")->[0] };
 with held as (
-  select 1000 * extract(epoch from pg_xact_commit_timestamp(xmin) - taken) as ms
+  select 1000 * extract(epoch from pg_xact_commit_timestamp(xmin) - bench_taken) as ms
   from replicache_version
   where version > $version and pg_xact_commit_timestamp(xmin) is not null)
 select percentile_cont(0.5) within group (order by ms),
