@@ -19,12 +19,15 @@ const {TransactionMode, isolationLevel} = pgPromise.txMode;
 const mode = new TransactionMode({tiLevel: isolationLevel.repeatableRead});
 const serverID = 1;
 
-// The samples give up after 10 tries, and the client comes again.
-const triesMax = 100;
+// The samples give up after 10 tries, and the client comes again: that would
+// only cost more.
+const triesMax = 10000;
 
 const pgp = pgPromise({noWarnings: true});
 pgp.pg.types.setTypeParser(20, Number); // bigint
-const db = pgp({}); // PGHOST and the like
+// PGHOST and the like tell where. POOL: the most connections; the library's own
+// default is 10.
+const db = pgp({max: Number(process.env.POOL)});
 
 async function tx(f) {
 	for (let tries = 1; ; tries++) {
@@ -146,8 +149,8 @@ const app = express();
 app.disable('etag');
 app.disable('x-powered-by');
 app.use(express.json({limit: '64mb'}));
-app.post('/reference/push', answer(push));
-app.post('/reference/pull', answer(pull));
+app.post('/:name/push', answer(push));
+app.post('/:name/pull', answer(pull));
 
 rmSync(process.env.SOCKET, {force: true});
 const server = app.listen(process.env.SOCKET);

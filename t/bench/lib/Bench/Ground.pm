@@ -7,8 +7,10 @@
 #	$ground->serve('ours', 'fresh');	# a server on a set of data
 #	$ground->session('ours', 'fresh')->query(...);
 #
-# Servers: "ours", "reference", and "constant", which has no data. A set is a
-# database for each server; Bench::Data fills it when it is first used.
+# Servers: "ours"; "reference", with as many connections to Postgres as its
+# library takes by default, and "wide", the same with one for each of 128
+# requests; and "constant", which has no data. A set is a database for each
+# server; Bench::Data fills it when it is first used.
 
 package Bench::Ground;
 
@@ -30,7 +32,7 @@ use Bench::Reference;
 # which would come at other times for one server than for the other.
 my %setting = (
 	fsync => 'on', autovacuum => 'on', shared_buffers => '512MB',
-	max_connections => 200, checkpoint_timeout => '60min',
+	max_connections => 300, checkpoint_timeout => '60min',
 	max_wal_size => '8GB', track_commit_timestamp => 'on',
 	track_wal_io_timing => 'on', log_line_prefix => '',
 );
@@ -76,7 +78,7 @@ sub settle { $_[0]{cluster}->admin->query('checkpoint', 300) }
 sub drop
 {
 	my ($self, $set) = @_;
-	for my $name (qw(ours reference)) {
+	for my $name (qw(ours reference wide)) {
 		my $running = $self->{server}{$name};
 		$self->stop($name) if $running && $running->{set} eq $set;
 		my $session = delete $self->{session}{"$name $set"};
@@ -131,7 +133,14 @@ sub serve_reference
 {
 	my ($self, $set) = @_;
 	return Bench::Reference->start($self->socket('reference'),
-	    $self->conninfo('reference', $set));
+	    $self->conninfo('reference', $set), 10);
+}
+
+sub serve_wide
+{
+	my ($self, $set) = @_;
+	return Bench::Reference->start($self->socket('wide'),
+	    $self->conninfo('wide', $set), 128);
 }
 
 sub start_nginx
@@ -156,7 +165,6 @@ sub configuration
 	my $user = $> == 0 ? 'user root;' : '';
 	my $temp = join ' ', map { "${_}_temp_path $folder/$_;" }
 	    qw(client_body proxy fastcgi uwsgi scgi);
-	my $fastcgi = join '', map { $self->fastcgi_location($_) } qw(ours constant);
 	return <<"CONF";
 daemon off;
 worker_processes 1;
@@ -170,24 +178,37 @@ http {
 	client_max_body_size 65m;
 	keepalive_requests 1000000000;
 	keepalive_time 24h;
-	upstream reference {
-		server unix:@{[ $self->socket('reference') ]};
+@{[ map { $self->upstream($_) } qw(reference wide) ]}	server {
+		listen unix:@{[ $self->socket('nginx') ]} backlog=4096;
+@{[ map { proxy_location($_) } qw(reference wide) ]}@{[ map { $self->fastcgi_location($_) } qw(ours constant) ]}	}
+}
+CONF
+}
+
+sub upstream
+{
+	my ($self, $name) = @_;
+	return <<"CONF";
+	upstream $name {
+		server unix:@{[ $self->socket($name) ]};
 		keepalive 64;
 		keepalive_requests 1000000000;
 		keepalive_time 24h;
 	}
-	server {
-		listen unix:@{[ $self->socket('nginx') ]} backlog=4096;
-		location /reference/ {
-			proxy_pass http://reference;
+CONF
+}
+
+sub proxy_location
+{
+	my ($name) = @_;
+	return <<"CONF";
+		location /$name/ {
+			proxy_pass http://$name;
 			proxy_http_version 1.1;
 			proxy_set_header Connection "";
 			proxy_next_upstream off;
 			proxy_read_timeout 300s;
 		}
-$fastcgi
-	}
-}
 CONF
 }
 

@@ -121,6 +121,8 @@ sub detail
 	return \%detail;
 }
 
+# The reference is run with two sizes of its pool: the default keeps most pushes
+# waiting outside of the database, where they would be in the way of each other.
 sub push_new
 {
 	my ($self) = @_;
@@ -131,25 +133,32 @@ sub push_new
 	);
 	my $script = Bench::Statements->capture($self->ground, $set);
 	for my $connections (1, 8, 32, 128, 512) {
-		$self->ground->serve($_, $set) for qw(ours reference);
+		my $wide = $connections > 1 && $connections <= 128;
+		my @servers = (qw(ours reference), $wide ? 'wide' : ());
+		$self->ground->serve($_, $set) for @servers;
 		$self->ground->settle;
 		my $got = $self->rounds(
 			(map { my $server = $_; $server => sub {
 				$self->load($server, $set, mode => 'push',
-				    connections => $connections) } } qw(ours reference)),
+				    connections => $connections) } } @servers),
 			$connections == 1
 			    ? map { my $what = $_; $what => sub {
 				$script->run($what, $self->seconds) } } qw(whole transaction)
 			    : ());
-		$self->report->row(
-			name => "push, $connections " . plural($connections, 'connection'),
-			unit => '/s', connections => $connections,
-			ours => field($got->{ours}, 'per_second'),
+		my $name = "push, $connections " . plural($connections, 'connection');
+		my $ours = field($got->{ours}, 'per_second');
+		$self->report->row(name => $name, unit => '/s',
+			connections => $connections, ours => $ours,
 			reference => field($got->{reference}, 'per_second'),
 			limit => $got->{whole},
 			limit_name => 'pgbench, the same statements on one connection',
 			goals => $goals{$connections},
 			detail => { %{ detail($got) }, transaction => $got->{transaction} });
+		$self->report->row(name => '  the same, reference with a pool of 128', unit => '/s',
+			connections => $connections, series => 'wide', ours => $ours,
+			reference => field($got->{wide}, 'per_second'),
+			goals => [ grep { $_->[0] eq 'reference' } @{ $goals{$connections} // [] } ])
+		    if $wide;
 	}
 	$self->ground->drop($set);
 }

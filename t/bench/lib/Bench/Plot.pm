@@ -20,11 +20,12 @@ sub connections
 {
 	my @row = grep { $_->{connections} } @_;
 	return undef if @row < 2;
-	my @series = map { my $name = $_; {
-		name => $name,
-		points => [ map { [ $_->{connections}, $_->{median}{$name} ] }
-		    grep { $_->{median}{$name} } @row ],
-	} } qw(ours reference);
+	my @own = grep { !$_->{series} } @row;
+	my @series = (
+		series('ours', 'replicache-fcgi', ours => @own),
+		series('reference', 'reference', reference => @own),
+		series('wide', 'reference, pool of 128', reference => grep { $_->{series} } @row),
+	);
 	@series = grep { @{ $_->{points} } } @series;
 	my @y = map { map { $_->[1] } @{ $_->{points} } } @series;
 	my @x = map { $_->{connections} } @row;
@@ -35,6 +36,17 @@ sub connections
 	};
 	return join "\n", head(), axes($scale, @x),
 	    (map { line($scale, $_) } @series), "</svg>\n";
+}
+
+# A line: the medians of one column of some rows.
+sub series
+{
+	my ($class, $label, $column, @row) = @_;
+	return {
+		class => $class, label => $label,
+		points => [ map { [ $_->{connections}, $_->{median}{$column} ] }
+		    grep { $_->{median}{$column} } @row ],
+	};
 }
 
 sub x_of
@@ -59,18 +71,18 @@ sub head
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" width="$width" height="$height" role="img" aria-labelledby="title">
 <title id="title">Pushes a second against connections: ours, and the reference</title>
 <style>
-svg { --text: #24292f; --soft: #57606a; --grid: #d0d7de; --ours: #0969da; --reference: #bc4c00; }
+svg { --text: #24292f; --soft: #57606a; --grid: #d0d7de; --ours: #0969da; --reference: #bc4c00; --wide: #8250df; }
 \@media (prefers-color-scheme: dark) {
-svg { --text: #e6edf3; --soft: #9198a1; --grid: #3d444d; --ours: #58a6ff; --reference: #f0883e; }
+svg { --text: #e6edf3; --soft: #9198a1; --grid: #3d444d; --ours: #58a6ff; --reference: #f0883e; --wide: #bc8cff; }
 }
 text { font: 13px system-ui, sans-serif; fill: var(--text); }
 .soft { fill: var(--soft); }
 .head { font-size: 15px; font-weight: 600; }
 .grid { stroke: var(--grid); stroke-width: 1; }
 .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
-.ours { stroke: var(--ours); } .reference { stroke: var(--reference); }
-circle.ours { fill: var(--ours); } circle.reference { fill: var(--reference); }
-text.ours { fill: var(--ours); stroke: none; } text.reference { fill: var(--reference); stroke: none; }
+.ours { stroke: var(--ours); } .reference { stroke: var(--reference); } .wide { stroke: var(--wide); }
+circle.ours { fill: var(--ours); } circle.reference { fill: var(--reference); } circle.wide { fill: var(--wide); }
+text.ours { fill: var(--ours); stroke: none; } text.reference { fill: var(--reference); stroke: none; } text.wide { fill: var(--wide); stroke: none; }
 </style>
 <text class="head" x="$edge{left}" y="24">Pushes a second, one mutation each</text>
 SVG
@@ -98,7 +110,7 @@ sub axes
 sub line
 {
 	my ($scale, $series) = @_;
-	my $name = $series->{name};
+	my $name = $series->{class};
 	my @at = map { [ x_of($scale, $_->[0]), y_of($scale, $_->[1]), $_->[1] ] }
 	    @{ $series->{points} };
 	my $path = join ' ', map { sprintf '%.1f,%.1f', @$_[0, 1] } @at;
@@ -107,8 +119,8 @@ sub line
 		push @out, sprintf('<circle class="%s" cx="%.1f" cy="%.1f" r="3.5"/>', $name, @$at[0, 1]),
 		    text($at->[0], $at->[1] - 10, number(sprintf '%.0f', $at->[2]), '', 'middle');
 	}
-	push @out, text($at[-1][0] + $inset + 8, $at[-1][1] + 4,
-	    $name eq 'ours' ? 'replicache-fcgi' : 'reference', $name, 'start');
+	push @out, text($at[-1][0] + $inset + 8, $at[-1][1] + 4, $series->{label},
+	    $name, 'start');
 	return @out;
 }
 

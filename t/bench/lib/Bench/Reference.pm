@@ -2,6 +2,8 @@
 #
 # The reference: t/bench/reference/server.mjs in Node. Its packages come from
 # npm, into the build folder.
+#
+#	my $server = Bench::Reference->start($socket, $conninfo, $connections);
 
 package Bench::Reference;
 
@@ -33,18 +35,18 @@ sub prepare
 
 sub start
 {
-	my ($class, $socket, $conninfo) = @_;
-	prepare();
+	my ($class, $socket, $conninfo, $connections) = @_;
 	my ($host) = $conninfo =~ /host=(\S+)/;
 	my ($database) = $conninfo =~ /dbname=(\S+)/;
 	my ($user) = $conninfo =~ /user=(\S+)/;
 	unlink $socket;
-	my $log = workdir() . '/reference.log';
+	my $log = "$socket.log";
 	open my $out, '>>', $log or die "$log: $!";
 	my $pid = start_process(
 		[ find_tool('node'), srcdir() . '/t/bench/reference/server.mjs' ],
 		stdout => $out, stderr => $out, environment => {
 			NODE_ENV => 'production', PACKAGES => folder(), SOCKET => $socket,
+			POOL => $connections,
 			PGHOST => $host, PGDATABASE => $database, PGUSER => $user,
 		});
 	wait_until(sub {
