@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use List::Util qw(max min);
+use POSIX qw(ceil floor);
 
 my ($width, $height) = (720, 400);
 my %edge = (left => 64, right => 120, top => 48, bottom => 56);
@@ -28,11 +29,10 @@ sub connections
 	);
 	@series = grep { @{ $_->{points} } } @series;
 	my @y = map { map { $_->[1] } @{ $_->{points} } } @series;
-	my @x = map { $_->{connections} } @row;
+	my @x = map { $_->{connections} } @own;
 	my $scale = {
 		x => [ log(min(@x)), log(max(@x)) ],
-		y => [ log(10 ** int(log(min(@y)) / log(10))),
-		    log(10 ** (1 + int(log(max(@y)) / log(10)))) ],
+		y => [ log(min(@y) / 2), log(max(@y) * 2) ],
 	};
 	return join "\n", head(), axes($scale, @x),
 	    (map { line($scale, $_) } @series), "</svg>\n";
@@ -95,7 +95,7 @@ sub axes
 	my $bottom = $height - $edge{bottom};
 	my @out;
 	my ($from, $to) = map { $_ / log(10) } @{ $scale->{y} };
-	for my $power (sprintf('%.0f', $from) .. sprintf('%.0f', $to)) {
+	for my $power (ceil($from) .. floor($to)) {
 		my $y = sprintf '%.1f', y_of($scale, 10 ** $power);
 		push @out, qq(<line class="grid" x1="$left" y1="$y" x2="$right" y2="$y"/>),
 		    text($left - 8, $y + 4, number(10 ** $power), 'soft', 'end');
@@ -114,10 +114,11 @@ sub line
 	my @at = map { [ x_of($scale, $_->[0]), y_of($scale, $_->[1]), $_->[1] ] }
 	    @{ $series->{points} };
 	my $path = join ' ', map { sprintf '%.1f,%.1f', @$_[0, 1] } @at;
+	my $below = $name eq 'wide' ? 20 : -10;
 	my @out = qq(<polyline class="line $name" points="$path"/>);
 	for my $at (@at) {
 		push @out, sprintf('<circle class="%s" cx="%.1f" cy="%.1f" r="3.5"/>', $name, @$at[0, 1]),
-		    text($at->[0], $at->[1] - 10, number(sprintf '%.0f', $at->[2]), '', 'middle');
+		    text($at->[0], $at->[1] + $below, number(sprintf '%.0f', $at->[2]), '', 'middle');
 	}
 	push @out, text($at[-1][0] + $inset + 8, $at[-1][1] + 4, $series->{label},
 	    $name, 'start');
