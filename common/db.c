@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,13 +155,14 @@ take_notice(void *unused, const char *message)
 }
 
 static PGconn *
-connect_in_time(const struct settings *settings, struct error *error)
+connect_in_time(
+    const struct settings *settings, const char *database, struct error *error)
 {
 	const char *const keywords[] = {"dbname", "fallback_application_name",
 	    "client_encoding", "keepalives_idle", "keepalives_interval",
 	    "keepalives_count", "tcp_user_timeout", NULL};
-	const char *const values[] = {settings->database, "replicache.fcgi",
-	    "UTF8", "15", "5", "3", "10000", NULL};
+	const char *const values[] = {
+	    database, "replicache.fcgi", "UTF8", "15", "5", "3", "10000", NULL};
 	int64_t deadline = clock_ms() + settings->connect_timeout;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	PGconn *conn;
@@ -192,6 +194,13 @@ connect_in_time(const struct settings *settings, struct error *error)
 struct db *
 db_open(const struct settings *settings, struct error *error)
 {
+	return db_open_at(settings, settings->database, error);
+}
+
+struct db *
+db_open_at(
+    const struct settings *settings, const char *database, struct error *error)
+{
 	struct db *db = calloc(1, sizeof(*db));
 
 	if (db == NULL) {
@@ -201,7 +210,7 @@ db_open(const struct settings *settings, struct error *error)
 	db->named = settings->prepared;
 	db->patience = settings->statement_timeout + settings->lock_timeout +
 		       settings->connect_timeout;
-	db->conn = connect_in_time(settings, error);
+	db->conn = connect_in_time(settings, database, error);
 	if (db->conn == NULL) {
 		free(db);
 		return NULL;
@@ -648,6 +657,44 @@ db_finish(struct db *db, struct error *error)
 	db->aborted = true;
 	*error = db->failure;
 	return -1;
+}
+
+/* Drops the notifications that are there; true if there were any. */
+static bool
+take_notified(struct db *db)
+{
+	PGnotify *notify;
+	bool any = false;
+
+	while ((notify = PQnotifies(db->conn)) != NULL) {
+		any = true;
+		PQfreemem(notify);
+	}
+	return any;
+}
+
+int
+db_wait_notified(struct db *db, int wake, long ms, struct error *error)
+{
+	int64_t end = clock_ms() + ms;
+
+	if (db->conn == NULL)
+		return lost(db, error);
+	while (!take_notified(db)) {
+		struct pollfd pfds[] = {
+		    {.fd = PQsocket(db->conn), .events = POLLIN},
+		    {.fd = wake, .events = POLLIN}};
+		int64_t left = end - clock_ms();
+
+		if (left <= 0 ||
+		    (poll(pfds, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 &&
+			errno != EINTR) ||
+		    pfds[1].revents != 0)
+			return 0;
+		if (pfds[0].revents != 0 && !PQconsumeInput(db->conn))
+			return lose(db, error, "connection lost");
+	}
+	return 1;
 }
 
 void

@@ -51,6 +51,10 @@ enum db_failure db_failure(const struct error *error);
  */
 struct db *db_open(const struct settings *settings, struct error *error);
 
+/* The same, to where the conninfo DATABASE says. */
+struct db *db_open_at(
+    const struct settings *settings, const char *database, struct error *error);
+
 /* Closes; NULL is legal. Work under way on the server is not awaited. */
 void db_close(struct db *db);
 
@@ -107,6 +111,15 @@ int db_take_row(
 /* Drops all results up to the end of the group; 0 if none of them failed,
  * else -1 with the first failure. */
 int db_finish(struct db *db, struct error *error);
+
+/*
+ * Waits up to MS for a notification of a channel that this connection listens
+ * on: 1 when there is one, and any others that came with it are dropped; they
+ * say no more than that something happened, for any role may send them. 0 when
+ * the time is over, or WAKE, an eventfd, is signalled. -1 when the connection
+ * is lost. No group may be open.
+ */
+int db_wait_notified(struct db *db, int wake, long ms, struct error *error);
 
 void db_result_free(struct db_result *result);
 

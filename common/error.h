@@ -56,6 +56,8 @@ enum error_code {
 	ERROR_MUTATION_GAP,       /* mutation IDs miss one of a known client */
 	ERROR_FORBIDDEN,          /* the group or client is somebody else's */
 	ERROR_UNAVAILABLE,        /* for now: try again */
+	ERROR_POKE_FULL,          /* as many streams as there may be */
+	ERROR_POKE_USER_FULL,     /* the same, of this user */
 	ERROR_COOKIE_FROM_FUTURE, /* the database has lost history */
 	ERROR_INTERNAL,           /* a bug */
 

@@ -39,6 +39,11 @@ static const char *const level_choices[] = {[LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_DEBUG] = "debug",
     NULL};
+static const char *const poke_choices[] = {[POKE_AUTO] = "auto",
+    [POKE_STREAM] = "stream",
+    [POKE_LONGPOLL] = "longpoll",
+    [POKE_ANSWER] = "answer",
+    NULL};
 static const char *const bool_choices[] = {"off", "on", NULL};
 
 #define AT(field) offsetof(struct settings, field)
@@ -55,11 +60,20 @@ static const char *const bool_choices[] = {"off", "on", NULL};
  * *_timeout     no client waits for ever: the Replicache client itself has no
  *               timeout (protocol section 7.2). drain_timeout is below the
  *               3 s in which process managers send KILL after TERM.
+ * poke_*        a stream is a descriptor and some 600 bytes here, but two
+ *               connections in the web server. A browser needs one stream, and
+ *               a user has few browsers. Heartbeats and the wait are below the
+ *               30 s at which the most impatient proxies cut. An hour's age
+ *               lets a balancer spread streams anew.
  */
 static const struct setting table[] = {
     {"database", SETTING_STRING, AT(database), "", 0, 0, NULL,
 	"REPLICACHE_DATABASE",
 	"libpq connection string or URI of the database"},
+    {"listen_database", SETTING_STRING, AT(listen_database), "", 0, 0, NULL,
+	"REPLICACHE_LISTEN_DATABASE",
+	"the same, straight to the primary, if database is a pooler or a "
+	"standby, where LISTEN does not work"},
     {"auth", SETTING_CHOICE, AT(auth), "", 0, 0, auth_choices,
 	"REPLICACHE_AUTH",
 	"who may push and pull; must be said: none = anybody"},
@@ -111,6 +125,28 @@ static const struct setting table[] = {
     {"drain_timeout", SETTING_NUMBER, AT(drain_timeout), "2500", 0, 60000, NULL,
 	"REPLICACHE_DRAIN_TIMEOUT",
 	"ms that requests under way may take after TERM"},
+    {"poke", SETTING_CHOICE, AT(poke), "auto", 0, 0, poke_choices,
+	"REPLICACHE_POKE",
+	"what may wait for changes: stream = streams and long-polls, longpoll, "
+	"answer = nothing; auto = stream, but answer below mod_fcgid"},
+    {"poke_streams", SETTING_NUMBER, AT(poke_streams), "20000", 0, 1000000,
+	NULL, "REPLICACHE_POKE_STREAMS",
+	"most streams and long-polls that this process holds"},
+    {"poke_user_streams", SETTING_NUMBER, AT(poke_user_streams), "20", 1,
+	1000000, NULL, "REPLICACHE_POKE_USER_STREAMS",
+	"most of them of one user, unless auth is none"},
+    {"poke_wait", SETTING_NUMBER, AT(poke_wait), "25000", 10, 3600000, NULL,
+	"REPLICACHE_POKE_WAIT", "ms a long-poll is held"},
+    {"poke_heartbeat", SETTING_NUMBER, AT(poke_heartbeat), "15000", 10, 3600000,
+	NULL, "REPLICACHE_POKE_HEARTBEAT",
+	"ms of silence after which a stream gets a comment"},
+    {"poke_age", SETTING_NUMBER, AT(poke_age), "3600000", 10, 86400000, NULL,
+	"REPLICACHE_POKE_AGE",
+	"ms after which a stream is ended, to be opened anew"},
+    {"metrics", SETTING_CHOICE, AT(metrics), "off", 0, 0, bool_choices,
+	"REPLICACHE_METRICS",
+	"on: /metrics tells counters of this process, to anybody the web "
+	"server lets through"},
     {"log_level", SETTING_CHOICE, AT(log_level), "info", 0, 0, level_choices,
 	"REPLICACHE_LOG_LEVEL", "error, warning, info or debug"},
 };
@@ -194,15 +230,18 @@ void
 settings_fini(struct settings *settings)
 {
 	free(settings->database);
+	free(settings->listen_database);
 	free(settings->allowed_origins);
-	settings->database = settings->allowed_origins = NULL;
+	settings->database = settings->listen_database = NULL;
+	settings->allowed_origins = NULL;
 }
 
 /* A conninfo may hold a password: only whether there is one is shown. */
 static const char *
 printable(const struct setting *setting, const char *value)
 {
-	bool secret = setting->offset == AT(database);
+	bool secret = setting->offset == AT(database) ||
+		      setting->offset == AT(listen_database);
 
 	return secret && value[0] != '\0' ? "(set)" : value;
 }

@@ -21,6 +21,14 @@ enum auth_kind {
 	AUTH_NONE, /* anybody: every client is the same, unnamed user */
 };
 
+/* What /poke does with a request that has to wait for a change. */
+enum poke_kind {
+	POKE_AUTO,     /* POKE_ANSWER below mod_fcgid, else POKE_STREAM */
+	POKE_STREAM,   /* event streams and long-polls are held */
+	POKE_LONGPOLL, /* long-polls are held; a stream is told to poll */
+	POKE_ANSWER,   /* nothing is held: it is answered at once */
+};
+
 /* What is written to the log; each level includes those before it. */
 enum log_level {
 	LOG_LEVEL_ERROR,   /* the operator must act */
@@ -31,9 +39,12 @@ enum log_level {
 
 struct settings {
 	char *database;         /* libpq conninfo; "" leaves all to PG* */
+	char *listen_database;  /* likewise, for LISTEN; "": as database */
 	char *allowed_origins;  /* URL origins, spaces between; "*": any */
 	int auth;               /* enum auth_kind */
 	int log_level;          /* enum log_level */
+	int poke;               /* enum poke_kind */
+	int metrics;            /* bool: /metrics is there */
 	int prepared;           /* bool: name and keep prepared statements */
 	long workers;           /* threads */
 	long pool;              /* connections */
@@ -50,6 +61,11 @@ struct settings {
 	long request_timeout;   /* ms */
 	long write_timeout;     /* ms */
 	long drain_timeout;     /* ms */
+	long poke_streams;      /* streams and long-polls held at a time */
+	long poke_user_streams; /* of these, of one user */
+	long poke_wait;         /* ms a long-poll is held */
+	long poke_heartbeat;    /* ms */
+	long poke_age;          /* ms after which a stream is ended */
 };
 
 /*

@@ -16,6 +16,7 @@ static const struct statement statements[] = {
 	    STATEMENT(RESET, "reset", "reset all") STATEMENT(
 		RESET_ROLE, "reset_role", "reset session authorization")
 		STATEMENT(DISCARD_TEMP, "discard_temp", "discard temp")
+		    STATEMENT(LISTEN, "listen", "listen replicache")
 #include "statements.inc"
 #undef STATEMENT
 };

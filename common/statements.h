@@ -24,6 +24,8 @@ enum statement_id {
 	STATEMENT_RESET,
 	STATEMENT_RESET_ROLE,
 	STATEMENT_DISCARD_TEMP,
+	/* Has versions told as they are committed. */
+	STATEMENT_LISTEN,
 #define STATEMENT(id, name, sql) STATEMENT_##id,
 #include "statements.inc"
 #undef STATEMENT

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- statements.sql: every statement that replicache.fcgi runs, except BEGIN,
--- COMMIT and ROLLBACK, and the ones the database itself hands out: the columns
+-- COMMIT, ROLLBACK and LISTEN, and the ones the database itself hands out: the columns
 -- pull_all and pull_since of registry_tables and call of registry_mutators.
 --
 -- The build turns each `prepare NAME as` into STATEMENT_NAME. Can be tried:
@@ -98,6 +98,11 @@ from replicache_mutator;
 prepare registry_schema_versions as
 select version
 from replicache_schema_version;
+
+-- What the last commit came to.
+prepare current_version as
+select max(version) as version
+from replicache_version;
 
 -- Whether the database answers.
 prepare health as

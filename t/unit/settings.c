@@ -44,6 +44,11 @@ static const struct number numbers[] = {
     NUMBER(request_timeout, "REQUEST_TIMEOUT", 15000, 10, 3600000),
     NUMBER(write_timeout, "WRITE_TIMEOUT", 30000, 10, 3600000),
     NUMBER(drain_timeout, "DRAIN_TIMEOUT", 2500, 0, 60000),
+    NUMBER(poke_streams, "POKE_STREAMS", 20000, 0, 1000000),
+    NUMBER(poke_user_streams, "POKE_USER_STREAMS", 20, 1, 1000000),
+    NUMBER(poke_wait, "POKE_WAIT", 25000, 10, 3600000),
+    NUMBER(poke_heartbeat, "POKE_HEARTBEAT", 15000, 10, 3600000),
+    NUMBER(poke_age, "POKE_AGE", 3600000, 10, 86400000),
 };
 
 static long
