@@ -31,7 +31,8 @@ end(struct exchange *exchange, bool whole)
 		    (unsigned long long)exchange->response.sent,
 		    (long long)(clock_us() - exchange->started),
 		    exchange->request.id, whole ? "" : " cut");
-	exchange->transport->ops->end(exchange->transport, whole);
+	if (exchange->transport != NULL)
+		exchange->transport->ops->end(exchange->transport, whole);
 	response_fini(&exchange->response);
 	arena_fini(&exchange->arena);
 	free(exchange);
@@ -46,6 +47,10 @@ settle(struct exchange *exchange, enum exchange_state state)
 		break;
 	case EXCHANGE_CUT:
 		end(exchange, false);
+		break;
+	case EXCHANGE_TAKEN:
+		exchange->transport = NULL;
+		end(exchange, true);
 		break;
 	case EXCHANGE_PARKED:
 		break;

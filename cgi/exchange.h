@@ -25,6 +25,7 @@ enum exchange_state {
 	EXCHANGE_ANSWERED, /* the response is filled in */
 	EXCHANGE_PARKED,   /* not the caller's any more; it will be resumed */
 	EXCHANGE_CUT,      /* failed while it was being sent */
+	EXCHANGE_TAKEN,    /* its connection was taken out of the transport */
 };
 
 struct exchange {

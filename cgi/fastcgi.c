@@ -111,11 +111,31 @@ end(struct transport *transport, bool whole)
 	free(fastcgi);
 }
 
+static int
+take(struct transport *transport, struct transport_taken *taken)
+{
+	struct fastcgi *fastcgi = (struct fastcgi *)transport;
+	FCGX_Request *request = &fastcgi->request;
+
+	/* The end of the body may lie in libfcgi's buffer or in the socket. */
+	drain(request);
+	if (FCGX_GetError(request->in) != 0 ||
+	    FCGX_HasSeenEOF(request->in) == 0)
+		return -1;
+	taken->fd = request->ipcFd;
+	taken->id = (unsigned)request->requestId;
+	FCGX_Free(request, 0);
+	fastcgi->closed(fastcgi->context, taken->fd);
+	free(fastcgi);
+	return 0;
+}
+
 static const struct transport_ops ops = {
     .param = get_param,
     .read = read_body,
     .write = write_answer,
     .end = end,
+    .take = take,
 };
 
 int

@@ -43,6 +43,8 @@ static const struct {
     [ERROR_MUTATION_GAP] = {409, ""},
     [ERROR_FORBIDDEN] = {403, ""},
     [ERROR_UNAVAILABLE] = {503, "Retry-After: 1\r\n"},
+    [ERROR_POKE_FULL] = {503, "Retry-After: 30\r\n"},
+    [ERROR_POKE_USER_FULL] = {429, "Retry-After: 30\r\n"},
     [ERROR_COOKIE_FROM_FUTURE] = {503, "Retry-After: 60\r\n"},
     [ERROR_INTERNAL] = {500, ""},
     [ERROR_CLIENT_STATE_NOT_FOUND] = {200, ""},
@@ -74,6 +76,8 @@ reason(int status)
 		return "Content Too Large";
 	case 415:
 		return "Unsupported Media Type";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
 	case 503:
@@ -86,7 +90,10 @@ reason(int status)
 void
 response_init(struct response *response, struct transport *transport)
 {
-	*response = (struct response){.transport = transport, .header = ""};
+	*response = (struct response){.transport = transport,
+	    .header = "",
+	    .type = "application/json",
+	    .cache = "no-store"};
 	buffer_init(&response->body, RESPONSE_BODY_MAX);
 }
 
@@ -154,31 +161,46 @@ response_error(struct response *response, const struct request *request,
 	buffer_append_string(body, "\"}");
 }
 
-/* Sends the headers and, in the same write, the body as far as it is there. */
-static int
-send_head(struct response *response, bool whole)
+size_t
+response_head(const struct response *response, size_t body, char *to)
 {
-	struct transport *transport = response->transport;
-	char head[1024], length[64] = "", cors[64 + CORS_ORIGIN_MAX] = "";
+	char length[64] = "", type[64] = "", cors[64 + CORS_ORIGIN_MAX] = "";
 	int n;
 
-	response->started = true;
-	if (whole && response->status != 204)
-		snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
-		    response->body.length);
+	if (body != RESPONSE_UNSIZED && response->status != 204)
+		snprintf(
+		    length, sizeof(length), "Content-Length: %zu\r\n", body);
+	if (response->status != 204)
+		snprintf(
+		    type, sizeof(type), "Content-Type: %s\r\n", response->type);
 	if (response->origin_length > 0)
 		snprintf(cors, sizeof(cors),
 		    "Access-Control-Allow-Origin: %.*s\r\n",
 		    response->origin_length, response->origin);
-	n = snprintf(head, sizeof(head),
+	n = snprintf(to, RESPONSE_HEAD_MAX,
 	    "Status: %d %s\r\n%s%s%s%s%s"
-	    "Cache-Control: no-store\r\n"
+	    "Cache-Control: %s\r\n"
 	    "X-Content-Type-Options: nosniff\r\n\r\n",
-	    response->status, reason(response->status),
-	    response->status == 204 ? "" : "Content-Type: application/json\r\n",
-	    length, response->header, cors,
-	    response->vary ? "Vary: Origin\r\n" : "");
-	return transport->ops->write(transport, head, (size_t)n);
+	    response->status, reason(response->status), type, length,
+	    response->header, cors, response->vary ? "Vary: Origin\r\n" : "",
+	    response->cache);
+	return (size_t)n;
+}
+
+/* Sends the headers. */
+static int
+send_head(struct response *response, bool whole)
+{
+	struct transport *transport = response->transport;
+	char head[RESPONSE_HEAD_MAX];
+	/* The length of what HEAD is not told is not known either. */
+	bool sized =
+	    whole && (!response->head_only || response->body.length > 0);
+	size_t n = response_head(
+	    response, sized ? response->body.length : RESPONSE_UNSIZED, head);
+
+	response->started = true;
+	return transport->ops->write(transport, head, n);
 }
 
 static int

@@ -24,10 +24,16 @@ struct transport;
  * the first one comes soon. */
 #define RESPONSE_PIECE 65536
 
+/* The longest head, and the length of a body that is not known. */
+#define RESPONSE_HEAD_MAX 1024
+#define RESPONSE_UNSIZED SIZE_MAX
+
 struct response {
 	struct transport *transport;
 	struct buffer body;
 	int status;         /* 0 until the answer is known */
+	const char *type;   /* Content-Type */
+	const char *cache;  /* Cache-Control */
 	const char *header; /* one more header line with CRLF, or "" */
 	const char *origin; /* that may read the answer, not terminated ... */
 	int origin_length;  /* ... 0: none is named */
@@ -51,6 +57,13 @@ void response_empty(struct response *response, int status, const char *header);
 /* Answers with what ERROR is to the client of REQUEST. */
 void response_error(struct response *response, const struct request *request,
     const struct error *error);
+
+/*
+ * Writes the status line and headers of RESPONSE, with an empty line at their
+ * end, to TO, which has room for RESPONSE_HEAD_MAX bytes, and gives their
+ * length. BODY is the body's, or RESPONSE_UNSIZED.
+ */
+size_t response_head(const struct response *response, size_t body, char *to);
 
 /*
  * Sends what is in the body if it is a piece, as part of a 200. Returns -1

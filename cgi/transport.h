@@ -13,6 +13,12 @@
 
 struct transport;
 
+/* A connection that was taken: what its new owner needs to go on. */
+struct transport_taken {
+	int fd;      /* connected to the web server, and nothing to be read */
+	unsigned id; /* of the FastCGI request on it */
+};
+
 struct transport_ops {
 	/* A CGI variable (RFC 3875 section 4.1), or NULL; valid until the
 	 * end of the transport. */
@@ -29,6 +35,13 @@ struct transport_ops {
 	/* Ends the answer and the transport, which is freed. WHOLE false cuts
 	 * it, so that nobody takes it for complete. */
 	void (*end)(struct transport *transport, bool whole);
+
+	/* Takes the connection out of the transport, before anything was
+	 * written, and frees the transport: its variables, too. The caller
+	 * answers by FastCGI records and closes it. -1: the peer is gone, and
+	 * the transport still there. NULL where there is no such connection. */
+	int (*take)(
+	    struct transport *transport, struct transport_taken *taken_out);
 };
 
 struct transport {
