@@ -15,6 +15,7 @@ struct pool;
 struct registry;
 struct settings;
 struct share;
+struct streams;
 
 struct app {
 	const struct settings *settings;
@@ -22,7 +23,9 @@ struct app {
 	struct registry *registry;
 	struct batch *batch;
 	struct share *share;
-	struct gather pulls; /* that wait for a look; pull.h */
+	struct gather pulls;     /* that wait for a look; pull.h */
+	int poke;                /* enum poke_kind, not POKE_AUTO */
+	struct streams *streams; /* NULL as a CGI program */
 	/* Has a parked exchange gone on with. */
 	void (*resume)(struct app *app, struct exchange *exchange);
 	void *server; /* of resume(): the worker threads, or NULL */

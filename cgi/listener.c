@@ -93,6 +93,21 @@ listener_is_socket(int fd)
 	       listens != 0;
 }
 
+bool
+listener_is_fcgid(int fd)
+{
+	/* One byte more than fits: a path may be there without its NUL. */
+	union {
+		struct sockaddr_un address;
+		char bytes[sizeof(struct sockaddr_un) + 1];
+	} own = {.bytes = {0}};
+	socklen_t length = sizeof(own.address);
+
+	return getsockname(fd, (struct sockaddr *)&own.address, &length) == 0 &&
+	       own.address.sun_family == AF_UNIX &&
+	       strstr(own.address.sun_path, "fcgid") != NULL;
+}
+
 static bool
 is_socket_file(const char *path)
 {

@@ -25,6 +25,10 @@ struct settings;
  * (FastCGI specification, section 2.2). */
 bool listener_is_socket(int fd);
 
+/* True if mod_fcgid made the socket FD: `fcgid` is in its path, as in its
+ * default folders (FcgidIPCDir). */
+bool listener_is_fcgid(int fd);
+
 /*
  * Makes a Unix socket at PATH, mode 0660: whoever can open it is trusted to be
  * the web server. A socket left behind by a dead server is replaced; one

@@ -136,12 +136,22 @@ find_listener(const struct options *options, struct error *error)
 	    "server, or with --listen PATH");
 }
 
+/* mod_fcgid tells its programs apart from others by nothing but where their
+ * socket lies. */
+static int
+choose_poke(const struct settings *settings, int fd)
+{
+	if (settings->poke != POKE_AUTO)
+		return settings->poke;
+	return listener_is_fcgid(fd) ? POKE_ANSWER : POKE_STREAM;
+}
+
 /* Makes what requests share, serves, and takes it down again. */
 static int
 serve(const struct settings *settings, const struct options *options,
     bool oneshot, struct error *error)
 {
-	struct app app = {.settings = settings};
+	struct app app = {.settings = settings, .poke = POKE_ANSWER};
 	int fd, rc = -1;
 
 	app.pool = pool_new(settings);
@@ -158,6 +168,7 @@ serve(const struct settings *settings, const struct options *options,
 		oneshot_run(&app);
 		rc = 0;
 	} else if ((fd = find_listener(options, error)) >= 0) {
+		app.poke = choose_poke(settings, fd);
 		rc = fastcgi_init() < 0 ? error_set(error, ERROR_CONFIG,
 					      "libfcgi does not start")
 					: server_run(&app, fd, error);

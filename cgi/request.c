@@ -48,7 +48,8 @@ parse_method(const char *name)
 static const char *
 last_segment(const char *uri)
 {
-	static const char *const known[] = {"/push", "/pull", "/health"};
+	static const char *const known[] = {
+	    "/push", "/pull", "/poke", "/health", "/metrics"};
 	size_t length = strcspn(uri, "?");
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -82,6 +83,9 @@ request_read_head(struct request *request, struct transport *transport)
 		request->path = last_segment(param(transport, "REQUEST_URI"));
 	copy_id(request->id, param(transport, "HTTP_X_REPLICACHE_REQUESTID"));
 	request->origin = param(transport, "HTTP_ORIGIN");
+	request->accept = param(transport, "HTTP_ACCEPT");
+	request->query = param(transport, "QUERY_STRING");
+	request->last_event_id = param(transport, "HTTP_LAST_EVENT_ID");
 	request->content_type = param(transport, "CONTENT_TYPE");
 	request->content_encoding = param(transport, "HTTP_CONTENT_ENCODING");
 	request->content_length = param(transport, "CONTENT_LENGTH");

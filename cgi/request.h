@@ -33,6 +33,9 @@ struct request {
 	 * goes into answers and logs. Never unique (protocol section 1). */
 	char id[REQUEST_ID_MAX + 1];
 	const char *origin; /* of the page that asks, "" if it is not said */
+	const char *accept;
+	const char *query;         /* behind the "?", not decoded */
+	const char *last_event_id; /* of an event stream that was cut */
 	const char *content_type;
 	const char *content_encoding;
 	const char *content_length;

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "health.h"
 #include "log.h"
+#include "poke.h"
 #include "pull.h"
 #include "push.h"
 #include "settings.h"
@@ -29,6 +30,8 @@ struct route {
 static const struct route routes[] = {
     {"/push", METHOD_POST, "Allow: POST, OPTIONS\r\n", push_handle},
     {"/pull", METHOD_POST, "Allow: POST, OPTIONS\r\n", pull_handle},
+    {"/poke", METHOD_GET | METHOD_HEAD, "Allow: GET, HEAD, OPTIONS\r\n",
+	poke_handle},
     {"/health", METHOD_GET | METHOD_HEAD, "Allow: GET, HEAD, OPTIONS\r\n",
 	health_handle},
 };
@@ -91,6 +94,8 @@ route_dispatch(struct exchange *exchange)
 	allow_origin(exchange);
 	if (route == NULL)
 		return refuse(exchange, ERROR_NOT_FOUND);
+	/* The transport may be gone before the exchange is. */
+	request->path = route->path;
 	exchange->response.header = route->allow;
 	if (request->method == METHOD_OPTIONS) {
 		response_empty(&exchange->response, 204,

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include "log.h"
 #include "pool.h"
 #include "settings.h"
+#include "streams.h"
 
 /* How often deadlines are looked after, and the end of draining. */
 #define TICK_MS 250
@@ -36,6 +38,9 @@
 
 /* Of drain_timeout, what is left to queries after they are cancelled. */
 #define CANCEL_GRACE_MS 500
+
+/* Descriptors that streams leave to requests, the pool, and the rest. */
+#define SPARE_DESCRIPTORS 256
 
 /* A worker's stack: no recursion and no large arrays. */
 #define WORKER_STACK ((size_t)256 * 1024)
@@ -244,7 +249,9 @@ drain(struct server *server)
 	bool cancelled = false;
 
 	listener_drain(server->listener);
-	while (listener_open_count(server->listener) > 0) {
+	streams_drain(server->app->streams);
+	while (listener_open_count(server->listener) > 0 ||
+	       streams_count(server->app->streams) > 0) {
 		int64_t now = clock_ms();
 
 		if (now > end)
@@ -283,6 +290,31 @@ processors(void)
 	return count < 2 ? 2 : count;
 }
 
+/* Raises the limit of descriptors as far as it goes, and gives the number of
+ * streams that may be held. */
+static size_t
+allow_streams(const struct settings *settings)
+{
+	size_t wanted = (size_t)settings->poke_streams;
+	struct rlimit limit;
+	rlim_t others = SPARE_DESCRIPTORS + (rlim_t)settings->pool, left;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	left = limit.rlim_cur > others ? limit.rlim_cur - others : 0;
+	if (left >= wanted)
+		return wanted;
+	log_warning("%zu streams at most, for want of file descriptors: raise "
+		    "the limit (NOFILE)",
+	    (size_t)left);
+	return (size_t)left;
+}
+
 int
 server_run(struct app *app, int fd, struct error *error)
 {
@@ -304,10 +336,14 @@ server_run(struct app *app, int fd, struct error *error)
 	pool_watch(app->pool, gate_wait_begin, gate_wait_end, &server->gate);
 	app->resume = resume;
 	app->server = server;
-	rc = start_threads(server, error);
+	app->streams =
+	    streams_new(app->settings, allow_streams(app->settings), error);
+	rc = app->streams == NULL ? -1 : start_threads(server, error);
 	if (rc == 0)
 		serve_and_drain(server, &wanted);
 	stop_threads(server);
+	streams_free(app->streams);
+	app->streams = NULL;
 	app->server = NULL;
 	pool_watch(app->pool, NULL, NULL, NULL);
 	gate_fini(&server->gate);
