@@ -110,6 +110,21 @@ send_call(struct db *db, const struct registration *registration,
 	return db_send(db, statement, 5, params, error);
 }
 
+/* Queues what undoes a SET, SET ROLE or temporary table that a mutator left in
+ * the session. What failed is undone by ROLLBACK and needs none of it. */
+static int
+send_tidy(struct db *db, struct error *error)
+{
+	static const enum statement_id tidy[] = {
+	    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP};
+
+	for (size_t i = 0; i < sizeof(tidy) / sizeof(tidy[0]); i++)
+		if (db_send_id(db, tidy[i], 0, NULL, error) < 0)
+			return -1;
+	return 0;
+}
+
+/* All of it is one group: it takes one write to send and one to answer. */
 static int
 send_all(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
@@ -123,9 +138,9 @@ send_all(struct db *db, const struct settings *settings,
 		if (send_call(db, registration, &plan->calls[i], error) < 0)
 			return -1;
 	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
-	    db_sync(db, error) < 0)
+	    send_tidy(db, error) < 0)
 		return -1;
-	return db_tidy(db, error);
+	return db_sync(db, error);
 }
 
 /* Takes the answer of COMMIT, which succeeds too when it rolled back. */
@@ -168,12 +183,17 @@ apply_run(struct db *db, const struct settings *settings,
 }
 
 void
-apply_end(struct db *db)
+apply_end(struct db *db, bool committed)
 {
 	struct error ignored;
 
 	if (db_finish(db, &ignored) == 0)
 		return;
+	if (committed) {
+		/* The session could not be reset: nobody may inherit it. */
+		db_abandon(db);
+		return;
+	}
 	/* What failed was told already. */
 	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) == 0 &&
 	    db_sync(db, &ignored) == 0)

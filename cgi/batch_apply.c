@@ -434,7 +434,7 @@ attempt(struct round *round, struct gather_queue *rest, struct error *error)
 		rc = run_plan(round, &failed, error);
 		if (rc == 0)
 			settle(round, rest);
-		apply_end(round->db);
+		apply_end(round->db, rc == 0);
 		if (rc < 0 && handle_failure(round, failed, error) < 0)
 			return -1;
 	}

@@ -26,8 +26,6 @@ enum pending_kind {
 	PENDING_PREPARE,
 	PENDING_QUERY,
 	PENDING_SYNC,
-	PENDING_TIDY,      /* a statement of db_tidy() */
-	PENDING_TIDY_SYNC, /* its end */
 };
 
 struct pending {
@@ -49,14 +47,11 @@ struct db {
 	size_t prepared_size;
 	struct pending *pending; /* a ring */
 	size_t pending_size, pending_head, pending_count;
-	size_t owed;          /* of these, the caller's: queries and syncs */
 	long patience;        /* ms */
 	int64_t deadline;     /* clock_ms() after which waiting fails */
 	bool failed;          /* a statement of the current group failed ... */
 	struct error failure; /* ... with this */
 	bool streaming;       /* db_take_row() is inside a result */
-	bool tidying;         /* the last thing sent was db_tidy()'s */
-	bool aborted;         /* the group before db_tidy() failed */
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -111,7 +106,7 @@ lose(struct db *db, struct error *error, const char *why)
 		db->failed = true;
 	}
 	*error = db->failure;
-	db->pending_count = db->owed = 0;
+	db->pending_count = 0;
 	PQfinish(db->conn);
 	db->conn = NULL;
 	return -1;
@@ -241,12 +236,9 @@ db_close(struct db *db)
 bool
 db_idle(const struct db *db)
 {
-	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK)
-		return false;
-	/* What db_tidy() sent is outside of any transaction. */
-	if (db->pending_count > 0)
-		return db->tidying && db->owed == 0;
-	return PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+	return db->conn != NULL && db->pending_count == 0 &&
+	       PQstatus(db->conn) == CONNECTION_OK &&
+	       PQtransactionStatus(db->conn) == PQTRANS_IDLE;
 }
 
 void
@@ -259,16 +251,19 @@ db_cancel(struct db *db)
 }
 
 void
+db_abandon(struct db *db)
+{
+	struct error ignored;
+
+	if (db->conn != NULL)
+		lose(db, &ignored, "abandoned");
+}
+
+void
 db_set_patience(struct db *db, long ms)
 {
 	db->patience = ms;
 	db->deadline = clock_ms() + ms;
-}
-
-static bool
-is_owed(enum pending_kind kind)
-{
-	return kind == PENDING_QUERY || kind == PENDING_SYNC;
 }
 
 static int
@@ -292,7 +287,6 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 	}
 	at = (db->pending_head + db->pending_count++) % db->pending_size;
 	db->pending[at].kind = kind;
-	db->owed += is_owed(kind);
 	db->pending[at].statement = statement;
 	return 0;
 }
@@ -300,7 +294,6 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 static void
 pop_pending(struct db *db)
 {
-	db->owed -= is_owed(db->pending[db->pending_head].kind);
 	db->pending_head = (db->pending_head + 1) % db->pending_size;
 	db->pending_count--;
 }
@@ -341,10 +334,9 @@ send_prepare(
 	return 0;
 }
 
-static int
-send_statement(struct db *db, enum pending_kind kind,
-    const struct statement *statement, int n, const char *const *params,
-    struct error *error)
+int
+db_send(struct db *db, const struct statement *statement, int n,
+    const char *const *params, struct error *error)
 {
 	int sent;
 
@@ -352,7 +344,7 @@ send_statement(struct db *db, enum pending_kind kind,
 		return lost(db, error);
 	if (db->named && send_prepare(db, statement, error) < 0)
 		return -1;
-	if (push_pending(db, kind, 0) < 0)
+	if (push_pending(db, PENDING_QUERY, 0) < 0)
 		return lose(db, error, "out of memory");
 	if (db->named)
 		sent = PQsendQueryPrepared(
@@ -364,52 +356,23 @@ send_statement(struct db *db, enum pending_kind kind,
 }
 
 int
-db_send(struct db *db, const struct statement *statement, int n,
-    const char *const *params, struct error *error)
-{
-	db->tidying = false;
-	return send_statement(db, PENDING_QUERY, statement, n, params, error);
-}
-
-int
 db_send_id(struct db *db, enum statement_id id, int n,
     const char *const *params, struct error *error)
 {
 	return db_send(db, statement_get(id), n, params, error);
 }
 
-static int
-send_sync(struct db *db, enum pending_kind kind, struct error *error)
+int
+db_sync(struct db *db, struct error *error)
 {
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (push_pending(db, kind, 0) < 0)
+	if (push_pending(db, PENDING_SYNC, 0) < 0)
 		return lose(db, error, "out of memory");
 	if (!PQpipelineSync(db->conn))
 		return lose(db, error, "send failed");
 	db->deadline = clock_ms() + db->patience;
 	return 0;
-}
-
-int
-db_sync(struct db *db, struct error *error)
-{
-	return send_sync(db, PENDING_SYNC, error);
-}
-
-int
-db_tidy(struct db *db, struct error *error)
-{
-	static const enum statement_id tidy[] = {
-	    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP};
-
-	for (size_t i = 0; i < sizeof(tidy) / sizeof(tidy[0]); i++)
-		if (send_statement(db, PENDING_TIDY, statement_get(tidy[i]), 0,
-			NULL, error) < 0)
-			return -1;
-	db->tidying = true;
-	db->aborted = false;
-	return send_sync(db, PENDING_TIDY_SYNC, error);
 }
 
 /* Sends and reads until a result is there; -1 when the connection is lost. */
@@ -501,25 +464,6 @@ take_prepare(struct db *db, struct error *error)
 	return end_statement(db, error);
 }
 
-/*
- * What can't be tidied is of no more use; but in a transaction that failed it
- * need not be: rolling back undoes all of it.
- */
-static int
-take_tidy(struct db *db, struct error *error)
-{
-	PGresult *result;
-	bool well;
-
-	if (next_result(db, &result, error) < 0)
-		return -1;
-	well = succeeded(result);
-	PQclear(result);
-	if (!well && !db->aborted)
-		return lose(db, error, "the session can't be reset");
-	return end_statement(db, error);
-}
-
 /* Takes the mark that ends a group. */
 static int
 take_mark(struct db *db, struct error *error)
@@ -539,27 +483,13 @@ take_mark(struct db *db, struct error *error)
 
 /* Takes the answers that stand before those of the caller's next query. */
 static int
-take_others(struct db *db, struct error *error)
+take_prepares(struct db *db, struct error *error)
 {
-	int rc = 0;
-
-	while (rc == 0 && db->pending_count > 0) {
-		switch (db->pending[db->pending_head].kind) {
-		case PENDING_PREPARE:
-			rc = take_prepare(db, error);
-			break;
-		case PENDING_TIDY:
-			rc = take_tidy(db, error);
-			break;
-		case PENDING_TIDY_SYNC:
-			rc = take_mark(db, error);
-			break;
-		case PENDING_QUERY:
-		case PENDING_SYNC:
-			return 0;
-		}
-	}
-	return rc;
+	while (db->pending_count > 0 &&
+	       db->pending[db->pending_head].kind == PENDING_PREPARE)
+		if (take_prepare(db, error) < 0)
+			return -1;
+	return 0;
 }
 
 int
@@ -571,7 +501,7 @@ db_take(struct db *db, struct db_result **result_out, struct error *error)
 		*result_out = NULL;
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (take_others(db, error) < 0 || next_result(db, &result, error) < 0)
+	if (take_prepares(db, error) < 0 || next_result(db, &result, error) < 0)
 		return -1;
 	if (!succeeded(result)) {
 		note_failure(db, result);
@@ -600,7 +530,7 @@ db_take_row(struct db *db, struct db_result **result_out, struct error *error)
 	if (db->conn == NULL)
 		return lost(db, error);
 	if (!db->streaming) {
-		if (take_others(db, error) < 0)
+		if (take_prepares(db, error) < 0)
 			return -1;
 		PQsetSingleRowMode(db->conn);
 		db->streaming = true;
@@ -636,7 +566,7 @@ db_finish(struct db *db, struct error *error)
 	if (db->conn == NULL)
 		return lost(db, error);
 	for (;;) {
-		if (take_others(db, error) < 0)
+		if (take_prepares(db, error) < 0)
 			return -1;
 		if (db->pending_count == 0)
 			return 0;
@@ -654,7 +584,6 @@ db_finish(struct db *db, struct error *error)
 	if (!db->failed)
 		return 0;
 	db->failed = false;
-	db->aborted = true;
 	*error = db->failure;
 	return -1;
 }

@@ -64,6 +64,9 @@ bool db_idle(const struct db *db);
 /* Gives up what runs on the server now; from any thread. */
 void db_cancel(struct db *db);
 
+/* Closes the session, which nobody is to use again; DB stays the caller's. */
+void db_abandon(struct db *db);
+
 /*
  * Sets the time, ms from now, after which waiting for this connection fails and
  * closes it. Each db_sync() starts it anew.
@@ -84,13 +87,6 @@ int db_send_id(struct db *db, enum statement_id id, int n,
 
 /* Ends the group and sends it. */
 int db_sync(struct db *db, struct error *error);
-
-/*
- * Sends, behind the group of a transaction, what undoes a SET, SET ROLE or
- * temporary table that a mutator left in the session. Nobody waits for it: its
- * results are taken before those of the next group, by whoever sends that.
- */
-int db_tidy(struct db *db, struct error *error);
 
 /*
  * Takes the next statement's result: 0, and *RESULT_OUT (the caller frees it;

@@ -132,7 +132,7 @@ sub push_new
 		32 => [ [ reference => 50 ], [ at_least => 6000 ] ],
 	);
 	my $script = Bench::Statements->capture($self->ground, $set);
-	for my $connections (1, 8, 32, 128, 512) {
+	for my $connections (split ' ', $ENV{CONNECTIONS} // '1 8 32 128 512') {
 		my $wide = $connections > 1 && $connections <= 128;
 		my @servers = (qw(ours reference), $wide ? 'wide' : ());
 		$self->ground->serve($_, $set) for @servers;
