@@ -35,6 +35,9 @@ where id = any ($1::text[]);
 -- one that was restored, started at another time); whose the group is (null if
 -- it does not exist); and which of its clients moved on since the version, as
 -- the members of a JSON object.
+--
+-- The limits tell the planner that there are few, so that it keeps one plan, and
+-- the left join that it should read the state once.
 prepare pull_look as
 select asked.n, version, floor, epoch, revision,
   (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as started,
@@ -46,11 +49,13 @@ select asked.n, version, floor, epoch, revision,
      where c.client_group_id = asked.client_group_id
        and c.version > asked.since)
   end as clients
-from unnest($1::text[], $2::bigint[]) with ordinality
-    as asked (client_group_id, since, n),
-  -- The limit tells the planner how few they are.
-  (select floor, epoch, revision from replicache_state limit 1) as state,
-  (select max(version) as version from replicache_version) as current;
+from (select (select max(version) from replicache_version) as version,
+        floor, epoch, revision
+      from replicache_state limit 1) as here
+  left join (select *
+             from unnest($1::text[], $2::bigint[]) with ordinality
+                 as a (client_group_id, since, n)
+             limit cardinality($1::text[])) as asked on true;
 
 -- $1 version: the keys that are gone since. (Why the upper bound: see
 -- replicache_pull_code.)
