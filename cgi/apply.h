@@ -73,8 +73,8 @@ int apply_run(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
     struct arena *arena, size_t *failed_out, struct error *error);
 
-/* Leaves DB as it was before: rolled back unless COMMITTED, the session reset. To
- * be called after the pushes were answered: it may have to wait. */
+/* Leaves DB as it was before: rolled back unless COMMITTED, the session reset.
+ * To be called after the pushes were answered: it may have to wait. */
 void apply_end(struct db *db, bool committed);
 
 #endif

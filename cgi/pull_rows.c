@@ -198,12 +198,11 @@ read_delta(struct reading *r, struct error *error)
 	struct pulling *p = r->p;
 	int rc = 1;
 
-	share_find(share, &p->stand.history, p->request.cookie,
-	    p->stand.version, &r->chain);
-	snprintf(r->from, sizeof(r->from), "%" PRId64, r->chain.reached);
 	/* Somebody was faster, or at it just now: the look has the rest. */
-	if (r->chain.reached != p->stand.version &&
-	    share_begin(share, r->chain.reached)) {
+	if (share_begin(share, &p->stand.history, p->request.cookie,
+		p->stand.version, &r->chain)) {
+		snprintf(
+		    r->from, sizeof(r->from), "%" PRId64, r->chain.reached);
 		rc = read_snapshot(r, error);
 		end_sharing(r, rc);
 	}

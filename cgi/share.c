@@ -32,6 +32,12 @@ struct reader {
 	uint64_t age; /* of the history when it began */
 };
 
+/* Whose turn it is to read. */
+enum turn {
+	TURN_OWN,
+	TURN_OTHERS, /* it was another's, who has ended */
+};
+
 struct share {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;         /* a reader did */
@@ -145,13 +151,13 @@ longest(struct share *share, int64_t from, int64_t to)
 	return best;
 }
 
-void
-share_find(struct share *share, const struct share_history *history,
-    int64_t from, int64_t to, struct share_chain *chain)
+/* Called locked. */
+static void
+find(struct share *share, const struct share_history *history, int64_t from,
+    int64_t to, struct share_chain *chain)
 {
 	chain->count = 0;
 	chain->reached = from;
-	pthread_mutex_lock(&share->lock);
 	while (same_history(&share->history, history) && chain->reached < to &&
 	       chain->count < SHARE_CHAIN_MAX) {
 		struct share_piece *piece = longest(share, chain->reached, to);
@@ -162,6 +168,14 @@ share_find(struct share *share, const struct share_history *history,
 		chain->pieces[chain->count++] = piece;
 		chain->reached = piece->to;
 	}
+}
+
+void
+share_find(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, struct share_chain *chain)
+{
+	pthread_mutex_lock(&share->lock);
+	find(share, history, from, to, chain);
 	pthread_mutex_unlock(&share->lock);
 }
 
@@ -196,25 +210,40 @@ find_reader(const struct share *share, int64_t from)
 	return i;
 }
 
-bool
-share_begin(struct share *share, int64_t from)
+/* Waits until nobody reads what follows FROM, or for so long that the caller
+ * had better read itself. Called locked. */
+static enum turn
+wait_for_reader(struct share *share, int64_t from)
 {
 	int64_t until = clock_ms() + SHARE_WAIT_MS;
 	struct timespec at = {.tv_sec = (time_t)(until / 1000),
 	    .tv_nsec = (until % 1000) * 1000000};
-	bool waited = false, late = false;
+	enum turn turn = TURN_OWN;
+
+	while (find_reader(share, from) < share->reader_count) {
+		if (pthread_cond_timedwait(&share->ended, &share->lock, &at) ==
+		    ETIMEDOUT)
+			return TURN_OWN;
+		turn = TURN_OTHERS;
+	}
+	return turn;
+}
+
+bool
+share_begin(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, struct share_chain *chain)
+{
+	bool reads = false;
 
 	pthread_mutex_lock(&share->lock);
-	while (!late && find_reader(share, from) < share->reader_count) {
-		waited = true;
-		late = pthread_cond_timedwait(
-			   &share->ended, &share->lock, &at) == ETIMEDOUT;
-	}
-	if ((!waited || late) && share->reader_count < READERS_MAX)
+	find(share, history, from, to, chain);
+	if (chain->reached != to)
+		reads = wait_for_reader(share, chain->reached) == TURN_OWN;
+	if (reads && share->reader_count < READERS_MAX)
 		share->readers[share->reader_count++] =
-		    (struct reader){from, share->age};
+		    (struct reader){chain->reached, share->age};
 	pthread_mutex_unlock(&share->lock);
-	return !waited || late;
+	return reads;
 }
 
 /* Makes room for one more piece of LENGTH bytes. Called locked. */

@@ -81,10 +81,16 @@ void share_write(const struct share_chain *chain, struct patch *patch);
 void share_release(struct share *share, struct share_chain *chain);
 
 /*
- * Before reading what follows FROM: true if the caller should, and then tell by
- * share_end(). False if another one was at it and has ended: look again.
+ * Finds as share_find() does and, if pieces are missing, says who reads: true
+ * if the caller should read what follows CHAIN_OUT's end, and then tell by
+ * share_end(). False if there is nothing to read, or if another one was at it
+ * and has ended: look again. The caller releases the chain in each case.
+ *
+ * Finding and beginning are one step: else what was kept in between would be
+ * read twice.
  */
-bool share_begin(struct share *share, int64_t from);
+bool share_begin(struct share *share, const struct share_history *history,
+    int64_t from, int64_t to, struct share_chain *chain_out);
 
 /*
  * After reading: keeps the LENGTH bytes at OPERATIONS, which lead from FROM to

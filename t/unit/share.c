@@ -32,10 +32,23 @@ shared(void)
 	return share;
 }
 
+/* Whether the caller is to read what follows FROM itself: for a history of which
+ * nothing is kept. */
+static bool
+begin(struct share *share, int64_t from)
+{
+	static const struct share_history unknown = {.revision = -1};
+	struct share_chain chain;
+	bool reads = share_begin(share, &unknown, from, INT64_MAX, &chain);
+
+	share_release(share, &chain);
+	return reads;
+}
+
 static void
 keep(struct share *share, int64_t from, int64_t to, const char *operations)
 {
-	assert_true(share_begin(share, from));
+	assert_true(begin(share, from));
 	share_end(
 	    share, &history, from, to, operations, strlen(operations));
 }
@@ -48,7 +61,7 @@ keep_bytes(struct share *share, int64_t from, int64_t to, size_t length)
 
 	assert_non_null(bytes);
 	memset(bytes, 'x', length);
-	assert_true(share_begin(share, from));
+	assert_true(begin(share, from));
 	share_end(share, &history, from, to, bytes, length);
 	free(bytes);
 }
@@ -157,11 +170,11 @@ what_leads_nowhere_is_not_kept(void **state)
 	(void)state;
 	keep(share, 10, 10, "x");
 	keep(share, 10, 9, "x");
-	assert_true(share_begin(share, 10));
+	assert_true(begin(share, 10));
 	share_end(share, &history, 10, 20, NULL, 0);
 	assert_false(has(share, &history, 10, 20));
 	/* Nor does a reader stay behind. */
-	assert_true(share_begin(share, 10));
+	assert_true(begin(share, 10));
 	share_end(share, &history, 10, 20, NULL, 0);
 	share_free(share);
 }
@@ -199,7 +212,7 @@ another_history_has_no_pieces(void **state)
 		assert_false(has(share, &other, 10, 20));
 		assert_true(has(share, &history, 10, 20));
 		/* Read of another. */
-		assert_true(share_begin(share, 20));
+		assert_true(begin(share, 20));
 		share_end(share, &other, 20, 30, "b", 1);
 		assert_false(has(share, &history, 20, 30));
 		assert_false(has(share, &other, 20, 30));
@@ -337,7 +350,7 @@ follow(void *argument)
 	struct follower *f = argument;
 
 	atomic_store(&f->asks, true);
-	f->reads = share_begin(f->share, 10);
+	f->reads = begin(f->share, 10);
 	f->found = has(f->share, &history, 10, 20);
 	atomic_store(&f->told, true);
 	return NULL;
@@ -353,6 +366,26 @@ start(struct follower *follower, struct share *share)
 		sched_yield();
 }
 
+/* What is kept is not read: a reader begins behind it, or not at all. */
+static void
+nothing_is_read_twice(void **state)
+{
+	struct share *share = shared();
+	struct share_chain chain;
+
+	(void)state;
+	keep(share, 10, 20, "a");
+	assert_false(share_begin(share, &history, 10, 20, &chain));
+	assert_int_equal(chain.reached, 20);
+	share_release(share, &chain);
+	assert_true(share_begin(share, &history, 10, 30, &chain));
+	assert_int_equal(chain.reached, 20);
+	share_release(share, &chain);
+	share_end(share, &history, 20, 30, "b", 1);
+	assert_chain(share, 10, 30, 30, "a,b");
+	share_free(share);
+}
+
 /* One reads, and the other waits for it. It is tried again when the machine
  * was so slow that waiting ended first. */
 static void
@@ -365,10 +398,10 @@ one_reads_what_two_need(void **state)
 		struct share *share = shared();
 		struct follower follower;
 
-		assert_true(share_begin(share, 10));
+		assert_true(begin(share, 10));
 		start(&follower, share);
 		/* Another place in history waits for nobody. */
-		assert_true(share_begin(share, 11));
+		assert_true(begin(share, 11));
 		share_end(share, &history, 11, 12, "x", 1);
 		assert_false(atomic_load(&follower.told) && !follower.reads);
 		share_end(share, &history, 10, 20, "a", 1);
@@ -391,7 +424,7 @@ who_waits_in_vain_looks_again(void **state)
 		struct share *share = shared();
 		struct follower follower;
 
-		assert_true(share_begin(share, 10));
+		assert_true(begin(share, 10));
 		start(&follower, share);
 		share_end(share, &history, 10, 20, NULL, 0);
 		pthread_join(follower.thread, NULL);
@@ -399,7 +432,7 @@ who_waits_in_vain_looks_again(void **state)
 		seen = !follower.reads;
 		if (seen) {
 			/* And then it reads itself. */
-			assert_true(share_begin(share, 10));
+			assert_true(begin(share, 10));
 			share_end(share, &history, 10, 20, "a", 1);
 			assert_true(has(share, &history, 10, 20));
 		}
@@ -415,15 +448,15 @@ nobody_waits_for_long(void **state)
 	int64_t began;
 
 	(void)state;
-	assert_true(share_begin(share, 10));
+	assert_true(begin(share, 10));
 	began = clock_ms();
-	assert_true(share_begin(share, 10));
+	assert_true(begin(share, 10));
 	assert_true(clock_ms() - began >= SHARE_WAIT_MS - 1);
 	/* Both end, in any order, and keep what they have. */
 	share_end(share, &history, 10, 20, "a", 1);
 	share_end(share, &history, 10, 30, "b", 1);
 	assert_chain(share, 10, 30, 30, "b");
-	assert_true(share_begin(share, 10));
+	assert_true(begin(share, 10));
 	share_end(share, &history, 10, 20, NULL, 0);
 	share_free(share);
 }
@@ -437,7 +470,7 @@ readers_are_never_too_many(void **state)
 
 	(void)state;
 	for (int64_t v = 0; v < 300; v++)
-		assert_true(share_begin(share, v));
+		assert_true(begin(share, v));
 	for (int64_t v = 0; v < 300; v++)
 		share_end(share, &history, v, v + 1, "x", 1);
 	assert_true(has(share, &history, 0, 64));
@@ -462,6 +495,7 @@ main(void)
 	    cmocka_unit_test(a_piece_has_a_size),
 	    cmocka_unit_test(pieces_are_bounded_in_bytes),
 	    cmocka_unit_test(a_chain_outlives_its_pieces),
+	    cmocka_unit_test(nothing_is_read_twice),
 	    cmocka_unit_test(one_reads_what_two_need),
 	    cmocka_unit_test(who_waits_in_vain_looks_again),
 	    cmocka_unit_test(nobody_waits_for_long),
