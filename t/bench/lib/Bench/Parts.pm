@@ -121,7 +121,8 @@ sub detail
 	return \%detail;
 }
 
-# The reference is run with two sizes of its pool: the default keeps most pushes
+# The reference is run with two sizes of its pool. The wide one gives each push a
+# connection, as many small processes would; the default of 10 keeps most pushes
 # waiting outside of the database, where they would be in the way of each other.
 sub push_new
 {
@@ -129,7 +130,7 @@ sub push_new
 	my $set = $self->fresh;
 	my %goals = (
 		1 => [ [ reference => 3 ], [ limit => 0.8 ] ],
-		32 => [ [ reference => 50 ], [ at_least => 6000 ] ],
+		32 => [ [ at_least => 6000 ] ],
 	);
 	my $script = Bench::Statements->capture($self->ground, $set);
 	for my $connections (split ' ', $ENV{CONNECTIONS} // '1 8 32 128 512') {
@@ -154,10 +155,10 @@ sub push_new
 			limit_name => 'pgbench, the same statements on one connection',
 			goals => $goals{$connections},
 			detail => { %{ detail($got) }, transaction => $got->{transaction} });
-		$self->report->row(name => '  the same, reference with a pool of 128', unit => '/s',
+		$self->report->row(name => '  the same, reference with a connection a push', unit => '/s',
 			connections => $connections, series => 'wide', ours => $ours,
 			reference => field($got->{wide}, 'per_second'),
-			goals => [ grep { $_->[0] eq 'reference' } @{ $goals{$connections} // [] } ])
+			goals => $connections == 32 ? [ [ reference => 50 ] ] : [])
 		    if $wide;
 	}
 	$self->ground->drop($set);
@@ -251,18 +252,26 @@ sub pull_storm
 		reference => field($got->{reference}, 'per_second'),
 		goals => [ [ reference => 5 ] ], detail => detail($got));
 	$self->ground->drop($set);
-	$self->report->row(name => 'rows read for one row that 32 pull', unit => '',
-		ours => [ $self->rows_read('ours') ],
-		reference => [ $self->rows_read('reference') ],
-		goals => [ [ at_most => 2 ] ]);
+	$self->report->row(name => 'reads of one row that 32 pull, to those of one pull', unit => '',
+		ours => [ $self->reads_of_many('ours') ],
+		reference => [ $self->reads_of_many('reference') ],
+		goals => [ [ at_most => 1.1 ] ]);
+}
+
+# One pull may fetch a row more than once: ours joins the table to its view.
+sub reads_of_many
+{
+	my ($self, $server) = @_;
+	my ($one, $many) = map { $self->rows_read($server, $_) } 1, 32;
+	return $many / $one;
 }
 
 # Rows of messages that Postgres read in a storm, for each that was written. The
 # pull of them all that a storm begins with does not count.
 sub rows_read
 {
-	my ($self, $server) = @_;
-	my ($set, $connections, $rows) = ('rows10000again', 32, 10000);
+	my ($self, $server, $connections) = @_;
+	my ($set, $rows) = ("rows10000storm$connections", 10000);
 	my $result = $self->load($server, $set, mode => 'storm',
 	    connections => $connections, warmup => 0);
 	$self->ground->stop($server);
