@@ -18,7 +18,8 @@
 --     replicache_version           commit, lately; the version is max(version)
 --     replicache_state             database (one row): floor, epoch, revision
 --     replicache_client_group      browser profile, and whose it is
---     replicache_client            tab, and its last mutation that was applied
+--     replicache_client            tab, and its last mutation that was applied;
+--                                  a view of replicache_client_step
 --     replicache_table             table that syncs
 --     replicache_mutator           mutation that clients may call
 --     replicache_schema_version    schemaVersion accepted; none = all
@@ -103,17 +104,26 @@ create table if not exists replicache_client_group (
   user_id text not null default ''
 );
 
--- version is left out of the indexes, and pages are left half empty, so that
--- updates stay on their page (HOT).
-create table if not exists replicache_client (
-  id               text primary key,
+-- Each push appends a step to those of its clients; the highest is where a client
+-- stands, and the lower ones are deleted now and then. A row that is updated in
+-- place would leave its dead versions to be read again by each push and pull for
+-- as long as a snapshot is open somewhere, as that of a backup; the highest
+-- entry of an index is found at once whatever lies below it.
+create table if not exists replicache_client_step (
+  id               text not null,
   client_group_id  text not null,
-  last_mutation_id bigint not null default 0,
-  version          bigint not null
-) with (fillfactor = 50);
+  last_mutation_id bigint not null,
+  version          bigint not null,
+  primary key (id, last_mutation_id)
+);
 
-create index if not exists replicache_client_client_group_id
-  on replicache_client (client_group_id);
+create index if not exists replicache_client_step_client_group_id
+  on replicache_client_step (client_group_id, version);
+
+create or replace view replicache_client as
+select distinct on (id) id, client_group_id, last_mutation_id, version
+from replicache_client_step
+order by id, last_mutation_id desc;
 
 -- pull_all, pull_since  the statements a pull runs, see replicache_pull_code
 -- key                   the key as an expression over the table's row t
@@ -444,22 +454,28 @@ begin
           before[i], after[i], client_groups[i]
         using errcode = 'invalid_parameter_value';
     end if;
-    update replicache_client
-      set last_mutation_id = after[i], version = taken
-      where id = clients[i] and client_group_id = client_groups[i]
-        and last_mutation_id = before[i];
-    continue when found;
-
-    if before[i] = 0 then
-      insert into replicache_client
-          (id, client_group_id, last_mutation_id, version)
-        values (clients[i], client_groups[i], after[i], taken)
-        on conflict do nothing;
-      continue when found;
+    insert into replicache_client_step
+        (id, client_group_id, last_mutation_id, version)
+      select clients[i], client_groups[i], after[i], taken
+      where coalesce(
+        (select client_group_id = client_groups[i]
+           and last_mutation_id = before[i]
+         from replicache_client_step
+         where id = clients[i]
+         order by last_mutation_id desc limit 1),
+        before[i] = 0);
+    if not found then
+      raise 'client % is not at mutation % of group %', clients[i], before[i],
+          client_groups[i]
+        using errcode = 'RP001';
     end if;
-    raise 'client % is not at mutation % of group %', clients[i], before[i],
-        client_groups[i]
-      using errcode = 'RP001';
+    -- Earlier steps are in this block of 64, or were deleted at its begin: no
+    -- step that is deleted already is looked at again.
+    if after[i] / 64 > before[i] / 64 then
+      delete from replicache_client_step
+        where id = clients[i]
+          and last_mutation_id between before[i] / 64 * 64 and before[i];
+    end if;
   end loop;
   return taken;
 end

@@ -26,9 +26,12 @@ where id = any ($1::text[]);
 
 -- $1 client IDs: those that exist, and how far they are.
 prepare look_clients as
-select id, client_group_id, last_mutation_id, version
-from replicache_client
-where id = any ($1::text[]);
+select c.id, c.client_group_id, c.last_mutation_id, c.version
+from (select * from unnest($1::text[]) as a (id) limit cardinality($1::text[]))
+    as asked
+  cross join lateral
+    (select * from replicache_client_step
+     where id = asked.id order by last_mutation_id desc limit 1) as c;
 
 -- $1 group IDs, $2 a version for each. What pulls have to know first, all of
 -- one snapshot: where the database is; since when it runs (another server, or
@@ -44,10 +47,12 @@ select asked.n, version, floor, epoch, revision,
   (select user_id from replicache_client_group
    where id = asked.client_group_id) as user_id,
   case when version > asked.since then
-    (select string_agg(to_json(c.id) || ':' || c.last_mutation_id, ',')
-     from replicache_client as c
-     where c.client_group_id = asked.client_group_id
-       and c.version > asked.since)
+    (select string_agg(to_json(id) || ':' || last_mutation_id, ',')
+     from (select id, max(last_mutation_id) as last_mutation_id
+           from replicache_client_step
+           where client_group_id = asked.client_group_id
+             and version > asked.since
+           group by id) as moved)
   end as clients
 from (select (select max(version) from replicache_version) as version,
         floor, epoch, revision

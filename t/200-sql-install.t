@@ -144,7 +144,7 @@ my $picture = q(
 	}
 
 	$owner->query(q(
-		grant select on replicache_version, replicache_state, replicache_client_group, replicache_client,
+		grant select on replicache_version, replicache_state, replicache_client_group, replicache_client_step,
 			replicache_table, replicache_mutator, replicache_schema_version, replicache_tombstone to web;
 		grant select on message_entry to web;
 		grant select, insert, update, delete on message to web;

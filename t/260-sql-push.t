@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP qw(decode_json);
 use Test::More;
 
 use Rig::Cluster;
@@ -59,7 +60,7 @@ sub state_of_all
 	is(clients(), 'g:c:6 h:d:2 g:e:2', 'in any order');
 	$session->value(begin_push(['i'], [''], [], [], [], []));
 	is(groups(), 'g:u h:v i:', 'an empty user, no clients');
-	$session->query(q(insert into replicache_client values ('z', 'g', 0, 1)));
+	$session->query(q(insert into replicache_client_step values ('z', 'g', 0, 1)));
 	$session->value(begin_push(['g'], ['u'], ['z'], ['g'], [0], [1]));
 	is(clients(), 'g:c:6 h:d:2 g:e:2 g:z:1', 'a client that is there, at 0');
 	$session->value(begin_push(['g'], ['u'], ['z', 'z'], ['g', 'g'], [1, 2], [2, 5]));
@@ -114,17 +115,33 @@ sub state_of_all
 	is($other->wait->[0][0], version(), 'two new clients of a new group');
 }
 
-# Updates of clients stay on their page.
+# A client's steps: few are kept, and whatever is deleted, where it stands is
+# found without reading them.
 {
-	$session->query(q(select replicache_push_begin(array['hot'], array['u'], array_agg('hot' || i), array_agg('hot'::text), array_agg(0::bigint), array_agg(1::bigint))
-		from generate_series(1, 50) i; ));
-	for my $i (1 .. 20) {
-		$session->query(begin_push(['hot'], ['u'], ['hot7'], ['hot'], [$i], [$i + 1]));
+	my $id = 0;
+	for my $by ((1) x 130, 1000, 7, 64, 63, 1, 65, (2) x 40) {
+		$session->query(begin_push(['steps'], ['u'], ['s'], ['steps'], [$id], [ $id + $by ]));
+		$id += $by;
+		my ($count, $highest) = @{ $session->query(q(select count(*), max(last_mutation_id) from replicache_client_step where id = 's'))->[0] };
+		is($highest, $id, "the step to $id is the highest");
+		cmp_ok($count, '<=', 64, 'and the others are few');
 	}
-	$session->query('select pg_stat_force_next_flush()');
-	my ($all, $hot) = @{ $session->query(q(select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'replicache_client'))->[0] };
-	cmp_ok($all, '>=', 20, 'clients are updated');
-	is($hot, $all, 'and all updates are HOT');
+	is($session->value(q(select concat_ws(':', client_group_id, last_mutation_id) from replicache_client where id = 's')), "steps:$id",
+		'the view tells the highest');
+}
+
+# With a snapshot open elsewhere nothing that is deleted goes away.
+{
+	my $other = $cluster->session($database);
+	$other->query('begin isolation level repeatable read; select 1 from replicache_state');
+	for my $i (0 .. 299) {
+		$session->query(begin_push(['kept'], ['u'], ['k'], ['kept'], [$i], [ $i + 1 ]));
+	}
+	my $plan = $session->query(q(explain (analyze, buffers, format json)
+		select last_mutation_id from replicache_client_step where id = 'k' order by last_mutation_id desc limit 1));
+	my $buffers = decode_json($plan->[0][0])->[0]{Plan};
+	cmp_ok($buffers->{'Shared Hit Blocks'} + $buffers->{'Shared Read Blocks'}, '<=', 6, 'the last step is found at once');
+	$other->close;
 }
 
 # Who is mutating.

@@ -24,7 +24,7 @@ $session->query(qq(
 	create view soft_view as select id, note from soft where note <> 'hidden';
 	insert into plain select i, 'note ' || i from generate_series(1, $rows) i;
 	insert into soft select 'id' || i, 'note ' || i from generate_series(1, $rows) i;
-	insert into replicache_client select 'c' || i, 'g' || i % 1000, 1, 1 from generate_series(1, $rows) i;
+	insert into replicache_client_step select 'c' || i, 'g' || i % 1000, 1, 1 from generate_series(1, $rows) i;
 	insert into replicache_client_group select 'g' || i, 'u' from generate_series(1, $rows) i;
 	insert into replicache_tombstone select 'gone/' || i, i from generate_series(1, $rows) i;
 	do \$\$ begin
@@ -59,9 +59,9 @@ for my $stats ('before ANALYZE', 'after it') {
 		$session->query("set plan_cache_mode = $mode");
 		for my $case ([ "plain ($version)", 'plain_version_idx' ], [ "soft ($version)", 'soft_version_idx' ],
 		    [ "pull_tombstones ($version)", 'replicache_tombstone_version' ],
-		    [ q(look_clients ('{c1,c2}')), 'replicache_client_pkey' ], [ q(look_groups ('{g1}')), 'replicache_client_group_pkey' ],
+		    [ q(look_clients ('{c1,c2}')), 'replicache_client_step_pkey' ], [ q(look_groups ('{g1}')), 'replicache_client_group_pkey' ],
 		    [ "pull_look ('{g1}', '{$version}')", 'replicache_version_pkey' ],
-		    [ "pull_look ('{g1}', '{$version}')", 'replicache_client_client_group_id' ]) {
+		    [ "pull_look ('{g1}', '{$version}')", 'replicache_client_step_client_group_id' ]) {
 			my ($statement, $index) = @$case;
 			my $plan = plan_of($statement);
 			# A thousand rows, which it is without statistics, are worth a join.
@@ -70,12 +70,12 @@ for my $stats ('before ANALYZE', 'after it') {
 			    or diag $plan;
 		}
 	}
-	$session->query('analyze plain, soft, replicache_client, replicache_client_group, replicache_tombstone');
+	$session->query('analyze plain, soft, replicache_client_step, replicache_client_group, replicache_tombstone');
 }
 
 # One mutation on the same: what it reads, by the counters of the table.
 $session->query(q(reset plan_cache_mode; select pg_stat_force_next_flush()));
-my $reads = q(select sum(seq_tup_read) from pg_stat_user_tables where relname in ('plain', 'soft', 'replicache_client', 'replicache_client_group', 'replicache_tombstone'));
+my $reads = q(select sum(seq_tup_read) from pg_stat_user_tables where relname in ('plain', 'soft', 'replicache_client_step', 'replicache_client_group', 'replicache_tombstone'));
 my $before = $session->value($reads);
 $session->query(q(begin; execute push_begin ('{g7}', '{u}', '{c7}', '{g7}', '{1}', '{2}', null)));
 $session->query(q(insert into soft (id) values ('id105') on conflict do nothing; insert into soft (id) values ('new');
