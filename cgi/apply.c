@@ -13,8 +13,10 @@
 
 #include "arena.h"
 #include "buffer.h"
+#include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "metrics.h"
 #include "pgarray.h"
 #include "protocol.h"
 #include "registry.h"
@@ -86,17 +88,25 @@ send_begin(struct db *db, const struct apply_plan *plan, int64_t revision,
 	return db_send_id(db, STATEMENT_PUSH_BEGIN, PARAMS, params, error);
 }
 
+/* The statement of CALL, or NULL: it is to be guarded. */
+static const struct statement *
+find_statement(
+    const struct registration *registration, const struct apply_call *call)
+{
+	if (call->guarded || call->mutation->refused != NULL)
+		return NULL;
+	return registration_call(registration, call->mutation->name);
+}
+
 static int
 send_call(struct db *db, const struct registration *registration,
     const struct apply_call *call, struct error *error)
 {
 	const struct mutation *mutation = call->mutation;
-	const struct statement *statement = NULL;
+	const struct statement *statement = find_statement(registration, call);
 	char id[NUMBER_SIZE];
 
 	snprintf(id, sizeof(id), "%" PRId64, mutation->id);
-	if (!call->guarded && mutation->refused == NULL)
-		statement = registration_call(registration, mutation->name);
 	if (statement == NULL) {
 		const char *const params[] = {call->client, call->group, id,
 		    call->user, mutation->name, mutation->args,
@@ -143,6 +153,23 @@ send_all(struct db *db, const struct settings *settings,
 	return db_sync(db, error);
 }
 
+/* Takes the answer of a call; *RECORDED counts those that failed alone. */
+static int
+take_call(struct db *db, const struct registration *registration,
+    const struct apply_call *call, size_t *recorded, struct error *error)
+{
+	struct db_result *result;
+
+	if (find_statement(registration, call) != NULL)
+		return db_take(db, NULL, error);
+	if (db_take(db, &result, error) < 0)
+		return -1;
+	if (!db_null(result, 0, 0))
+		++*recorded;
+	db_result_free(result);
+	return 0;
+}
+
 /* Takes the answer of COMMIT, which succeeds too when it rolled back. */
 static int
 take_commit(struct db *db, struct error *error)
@@ -165,6 +192,8 @@ apply_run(struct db *db, const struct settings *settings,
     struct arena *arena, size_t *failed_out, struct error *error)
 {
 	long each = settings->statement_timeout + settings->lock_timeout;
+	int64_t begun = clock_us();
+	size_t recorded = 0;
 
 	*failed_out = APPLY_NONE;
 	db_set_patience(db, settings->batch_time + each);
@@ -174,12 +203,19 @@ apply_run(struct db *db, const struct settings *settings,
 		if (db_take(db, NULL, error) < 0)
 			return -1;
 	for (size_t i = 0; i < plan->call_count; i++) {
-		if (db_take(db, NULL, error) < 0) {
+		if (take_call(db, registration, &plan->calls[i], &recorded,
+			error) < 0) {
 			*failed_out = i;
 			return -1;
 		}
 	}
-	return take_commit(db, error);
+	if (take_commit(db, error) < 0)
+		return -1;
+	metrics_observe(METRICS_LOCK_HELD, (uint64_t)(clock_us() - begun));
+	metrics_observe(METRICS_BATCH_SIZE, plan->call_count);
+	metrics_count(METRICS_APPLIED, plan->call_count - recorded);
+	metrics_count(METRICS_FAILED, recorded);
+	return 0;
 }
 
 void

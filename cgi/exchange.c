@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "error.h"
 #include "log.h"
+#include "metrics.h"
 #include "route.h"
 #include "settings.h"
 #include "transport.h"
@@ -25,11 +26,16 @@
 static void
 end(struct exchange *exchange, bool whole)
 {
+	int64_t us = clock_us() - exchange->started;
+
+	metrics_request(exchange->route, whole ? exchange->response.status : 0,
+	    (uint64_t)us);
+	if (exchange->route == METRICS_PULL)
+		metrics_count(METRICS_PULL_BYTES, exchange->response.sent);
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		log_debug("%s %d %llu bytes %lld us request %s%s",
 		    exchange->request.path, exchange->response.status,
-		    (unsigned long long)exchange->response.sent,
-		    (long long)(clock_us() - exchange->started),
+		    (unsigned long long)exchange->response.sent, (long long)us,
 		    exchange->request.id, whole ? "" : " cut");
 	if (exchange->transport != NULL)
 		exchange->transport->ops->end(exchange->transport, whole);
@@ -78,6 +84,7 @@ exchange_run(struct app *app, struct transport *transport)
 	exchange->app = app;
 	exchange->transport = transport;
 	exchange->started = clock_us();
+	exchange->route = METRICS_OTHER;
 	exchange->go_on = NULL;
 	arena_init(&exchange->arena, EXCHANGE_ARENA_MAX(app->settings));
 	response_init(&exchange->response, transport);

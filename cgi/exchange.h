@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "batch.h"
+#include "metrics.h"
 #include "protocol.h"
 #include "request.h"
 #include "response.h"
@@ -34,6 +35,7 @@ struct exchange {
 	struct arena arena; /* all memory of the request */
 	struct request request;
 	struct response response;
+	enum metrics_route route;
 	int64_t started;       /* clock_us() */
 	struct exchange *next; /* the server's */
 

@@ -2,18 +2,17 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Metrics: what this process did since its start, as counters, gauges and
- * histograms of fixed size, and GET /metrics, which tells them as Prometheus
- * text (exposition format 0.0.4).
+ * histograms of fixed size, told as Prometheus text (exposition format 0.0.4).
  *
  * They are the process's own, like its log: any thread counts, without a lock
- * and without an order between them.
+ * and without an order between counters.
  */
 #ifndef REPLICACHE_METRICS_H
 #define REPLICACHE_METRICS_H
 
 #include <stdint.h>
 
-struct exchange;
+struct buffer;
 
 /* Whose requests are counted together. */
 enum metrics_route {
@@ -56,10 +55,12 @@ enum metrics_gauge {
 	METRICS_GAUGES
 };
 
+/* Distributions. Times are in microseconds. */
 enum metrics_histogram {
-	METRICS_BATCH_MUTATIONS, /* of a transaction */
-	METRICS_LOCK_HELD,       /* us */
-	METRICS_HISTOGRAMS
+	METRICS_BATCH_SIZE, /* mutations of a transaction */
+	METRICS_LOCK_HELD,
+	METRICS_DURATION, /* of requests; and of each route */
+	METRICS_HISTOGRAMS = METRICS_DURATION + METRICS_ROUTES
 };
 
 /* Adds N to a counter. */
@@ -71,7 +72,19 @@ void metrics_gauge(enum metrics_gauge gauge, int64_t n);
 /* Enters VALUE, in the unit of the histogram. */
 void metrics_observe(enum metrics_histogram histogram, uint64_t value);
 
-/* A request was answered with STATUS, US after it came. */
+/* A request of ROUTE was answered with STATUS, US after it came. */
 void metrics_request(enum metrics_route route, int status, uint64_t us);
+
+/* Appends it all. */
+void metrics_write(struct buffer *to);
+
+/* Appends the line that begins a metric, for one that is not kept here; TYPE is
+ * counter or gauge. */
+void metrics_write_head(
+    struct buffer *to, const char *name, const char *type, const char *help);
+
+/* Appends a line, as printf() does: up to 255 bytes. */
+void metrics_write_line(struct buffer *to, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -14,6 +14,7 @@
 #include "app.h"
 #include "db.h"
 #include "error.h"
+#include "metrics.h"
 #include "patch.h"
 #include "pool.h"
 #include "pull_stage.h"
@@ -86,9 +87,11 @@ stream(struct reading *r, struct patch *patch,
 {
 	struct response *response = &r->p->exchange->response;
 	struct db_result *row;
+	uint64_t rows = 0;
 	int rc;
 
 	while ((rc = db_take_row(r->db, &row, error)) > 0) {
+		rows++;
 		add(patch, row, 0);
 		db_result_free(row);
 		if (response_flush(response) < 0)
@@ -96,6 +99,7 @@ stream(struct reading *r, struct patch *patch,
 			    error, ERROR_UNAVAILABLE, "the reader is gone");
 	}
 	db_result_free(row);
+	metrics_count(METRICS_PULL_ROWS, rows);
 	return rc;
 }
 

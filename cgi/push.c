@@ -14,6 +14,7 @@
 #include "app.h"
 #include "auth.h"
 #include "error.h"
+#include "metrics.h"
 #include "route.h"
 #include "settings.h"
 
@@ -25,6 +26,9 @@ answer(struct batch_job *job)
 	    (struct exchange *)(void *)((char *)job -
 					offsetof(struct exchange, job));
 
+	if (job->error.code == ERROR_NONE)
+		metrics_count(
+		    METRICS_SKIPPED, job->push->mutation_count - job->applied);
 	if (job->error.code == ERROR_NONE)
 		response_json(&exchange->response, 200, "{}");
 	else

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "health.h"
 #include "log.h"
+#include "metrics_handle.h"
 #include "poke.h"
 #include "pull.h"
 #include "push.h"
@@ -22,18 +23,23 @@
 
 struct route {
 	const char *path;
+	enum metrics_route name;
 	unsigned methods; /* enum request_method, or-ed */
 	const char *allow;
 	enum exchange_state (*handle)(struct exchange *exchange);
 };
 
 static const struct route routes[] = {
-    {"/push", METHOD_POST, "Allow: POST, OPTIONS\r\n", push_handle},
-    {"/pull", METHOD_POST, "Allow: POST, OPTIONS\r\n", pull_handle},
-    {"/poke", METHOD_GET | METHOD_HEAD, "Allow: GET, HEAD, OPTIONS\r\n",
-	poke_handle},
-    {"/health", METHOD_GET | METHOD_HEAD, "Allow: GET, HEAD, OPTIONS\r\n",
-	health_handle},
+    {"/push", METRICS_PUSH, METHOD_POST, "Allow: POST, OPTIONS\r\n",
+	push_handle},
+    {"/pull", METRICS_PULL, METHOD_POST, "Allow: POST, OPTIONS\r\n",
+	pull_handle},
+    {"/poke", METRICS_POKE, METHOD_GET | METHOD_HEAD,
+	"Allow: GET, HEAD, OPTIONS\r\n", poke_handle},
+    {"/health", METRICS_HEALTH, METHOD_GET | METHOD_HEAD,
+	"Allow: GET, HEAD, OPTIONS\r\n", health_handle},
+    {"/metrics", METRICS_METRICS, METHOD_GET | METHOD_HEAD,
+	"Allow: GET, HEAD, OPTIONS\r\n", metrics_handle},
 };
 
 static const struct route *
@@ -96,6 +102,7 @@ route_dispatch(struct exchange *exchange)
 		return refuse(exchange, ERROR_NOT_FOUND);
 	/* The transport may be gone before the exchange is. */
 	request->path = route->path;
+	exchange->route = route->name;
 	exchange->response.header = route->allow;
 	if (request->method == METHOD_OPTIONS) {
 		response_empty(&exchange->response, 204,

@@ -263,6 +263,21 @@ pool_recycle(struct pool *pool)
 }
 
 void
+pool_count(struct pool *pool, size_t *open_out, size_t *lent_out)
+{
+	*open_out = *lent_out = 0;
+	pthread_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < pool->size; i++) {
+		if (pool->slots[i].db == NULL)
+			continue;
+		++*open_out;
+		if (pool->slots[i].out)
+			++*lent_out;
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
 pool_cancel(struct pool *pool)
 {
 	pthread_mutex_lock(&pool->lock);

@@ -11,6 +11,8 @@
 #ifndef REPLICACHE_POOL_H
 #define REPLICACHE_POOL_H
 
+#include <stddef.h>
+
 struct db;
 struct error;
 struct pool;
@@ -44,6 +46,9 @@ void pool_tidy(struct pool *pool);
 /* Closes what is idle now, and what is out once it comes back: the names of
  * prepared statements or the server's role have changed. */
 void pool_recycle(struct pool *pool);
+
+/* How many connections are open, and how many of them are out. */
+void pool_count(struct pool *pool, size_t *open_out, size_t *lent_out);
 
 /* Cancels what runs on every connection that is out. */
 void pool_cancel(struct pool *pool);
