@@ -13,8 +13,9 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Rig::Cluster;
+use Rig::Fastcgi;
 use Rig::Json;
-use Rig::Place qw(wait_until reap_process);
+use Rig::Place qw(wait_until reap_process workdir);
 use Rig::Program;
 use Rig::Stream;
 use Rig::Sync qw(push_params);
@@ -97,4 +98,253 @@ subtest 'a long-poll' => sub {
 	is_deeply($poll->{end}, [ 0, 0 ], 'the request is ended');
 };
 
+# A program with other settings for one subtest.
+sub with
+{
+	my ($test, %setting) = @_;
+	my $own = Rig::Program->start(%environment, REPLICACHE_METRICS => 'on', %setting);
+	$test->($own);
+	is($own->stop, 0, 'ended in order') or diag($own->log);
+}
+
+sub metric
+{
+	my ($own, $name) = @_;
+	my $text = $own->request(Rig::Program::params('GET', '/metrics'))->{body};
+	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
+	return $value;
+}
+
+subtest 'a long-poll that waits in vain' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $start = time;
+		is_version(poll($own, version => version())->answer(5), version(), 'the same version');
+		my $took = time - $start;
+		cmp_ok($took, '>=', 0.3, 'not before the time');
+		cmp_ok($took, '<', 2, 'and soon after');
+	}, REPLICACHE_POKE_WAIT => 300);
+};
+
+subtest 'HEAD' => sub {
+	for my $poll (0, 1) {
+		my $stream = stream($program, method => 'HEAD', poll => $poll);
+		is($stream->status, 200, 'status');
+		ok($stream->is_over(5), 'is over');
+		is($stream->{text}, '', 'without a body');
+	}
+};
+
+subtest 'another origin' => sub {
+	with(sub {
+		my ($own) = @_;
+		for my $poll (0, 1) {
+			my $stream = stream($own, poll => $poll, version => version(),
+				headers => { Origin => 'https://a.example' });
+			is($stream->status, 200, 'status');
+			is($stream->header('access-control-allow-origin'), 'https://a.example', 'is allowed');
+			is($stream->header('vary'), 'Origin', 'and answers differ by it');
+		}
+	}, REPLICACHE_ALLOWED_ORIGINS => 'https://a.example', REPLICACHE_POKE_WAIT => 100);
+};
+
+subtest 'heartbeats' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $stream = stream($own, version => version());
+		ok(defined $stream->block(5)->{comment}, "comment $_") for 1 .. 5;
+		my $version = commit();
+		is($stream->poke(5), $version, 'a poke between them');
+	}, REPLICACHE_POKE_HEARTBEAT => 50);
+};
+
+subtest 'age' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $stream = stream($own, version => version());
+		ok($stream->is_over(5), 'the stream ends in order');
+		my @retry = $stream->{text} =~ /^retry: (\d+)$/mg;
+		is(@retry, 2, 'told again when to come back');
+		is_deeply($stream->{end}, [ 0, 0 ], 'END_REQUEST');
+	}, REPLICACHE_POKE_AGE => 300);
+};
+
+subtest 'no thread is held' => sub {
+	with(sub {
+		my ($own) = @_;
+		my @stream = map { stream($own, poll => $_ % 2, version => version()) } 1 .. 40;
+		wait_until(sub { metric($own, 'streams{kind="stream"}') == 20 }, 'the streams', 10);
+		my $answer = $own->request(push_params('w', [ 'w', 1, 'note', '1' ]), seconds => 5);
+		is($answer->{status}, 200, 'the only worker serves a push');
+		my $version = version();
+		is_deeply([ map { $_->{status} // $_->status; $_->header('content-type') =~ /event/
+			? $_->poke(5) : Rig::Json::decode($_->answer(5)->{body})->{version} } @stream ],
+			[ ($version) x 40 ], 'all are told');
+	}, REPLICACHE_WORKERS => 1);
+};
+
+subtest 'limits' => sub {
+	with(sub {
+		my ($own) = @_;
+		my @stream = map { stream($own, version => version(), poll => $_) } 0, 1;
+		wait_until(sub { metric($own, 'streams{kind="longpoll"}') == 1 && metric($own, 'listening') },
+			'both', 10);
+		for my $poll (0, 1) {
+			my $more = stream($own, version => version(), poll => $poll);
+			is($more->status, 503, 'one too many');
+			cmp_ok($more->header('retry-after'), '>', 0, 'Retry-After');
+			like($more->answer(5)->{body}, qr/"poke_full"/, 'the error');
+		}
+		is_version(poll($own, version => 1)->answer(5), version(), 'who need not wait is answered');
+		$stream[0]->close;
+		wait_until(sub { stream($own, version => version())->status == 200 }, 'its place', 1);
+		pass('one that goes makes room');
+	}, REPLICACHE_POKE_STREAMS => 2);
+};
+
+subtest 'peers that go away' => sub {
+	stream($program)->poke(5);
+	my $before;
+	wait_until(sub { my $now = open_files($program); my $same = defined $before && $now == $before;
+		$before = $now; $same }, 'the descriptors to be the same', 5);
+	my $version = version();
+	my @stream = map { stream($program, version => $version, poll => $_ % 2) } 1 .. 20;
+	wait_until(sub { open_files($program) >= $before + 20 }, 'all to be held', 5);
+	my $start = time;
+	$_->close for @stream[0 .. 9];
+	# FCGI_ABORT_REQUEST
+	syswrite $_->socket, Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, '') for @stream[10 .. 19];
+	wait_until(sub { open_files($program) <= $before }, 'the descriptors to be closed', 5);
+	cmp_ok(time - $start, '<', 1, 'within a second');
+	ok($_->read_more(5), 'aborted') for @stream[10 .. 11];
+};
+
+subtest 'a storm' => sub {
+	my $stream = stream($program, version => version());
+	$stream->block(5);
+	my $start = time;
+	$session->send(q(do $$ begin for n in 1 .. 600 loop
+		insert into item (id, body) values ('storm' || n, '1'); commit; end loop; end $$));
+	my ($pokes, $last) = (0, 0);
+	my $done = 0;
+	my $version;
+	while (1) {
+		my $poke = $stream->poke(0.3);
+		if (defined $poke) {
+			cmp_ok($poke, '>', $last, 'a newer version') unless $poke > $last;
+			($pokes, $last) = ($pokes + 1, $poke);
+		} elsif (!defined $version) {
+			$session->wait;
+			$version = version();
+		}
+		last if defined $version && $last >= $version;
+	}
+	my $took = time - $start;
+	is($last, $version, 'the last poke is of the last commit');
+	cmp_ok($pokes, '<=', $took / 0.05 + 1, "$pokes pokes in ${\ int $took * 1000} ms: one in 50");
+};
+
+subtest 'a reader that is stuck' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $stuck = stream($own, version => version());
+		my $other = stream($own, version => version());
+		wait_until(sub { metric($own, 'streams{kind="stream"}') == 2 }, 'both', 5);
+		my $slowest = 0;
+		wait_until(sub {
+			my $start = time;
+			my $version = commit();
+			1 while ($other->poke(5) // die "no poke\n") < $version;
+			$slowest = time - $start if time - $start > $slowest;
+			metric($own, 'streams_ended_total{reason="stuck"}') == 1;
+		}, 'it to be dropped', 20);
+		pass('is dropped');
+		cmp_ok($slowest, '<', 1, 'the other is poked in time');
+		is(metric($own, 'streams{kind="stream"}'), 1, 'and stays');
+	}, REPLICACHE_WRITE_TIMEOUT => 400, REPLICACHE_POKE_HEARTBEAT => 10);
+};
+
+subtest 'TERM' => sub {
+	my $own = Rig::Program->start(%environment, REPLICACHE_METRICS => 'on');
+	my @stream = map { stream($own, version => version()) } 1 .. 10;
+	my @poll = map { poll($own, version => version()) } 1 .. 2;
+	$_->block(5) for @stream;
+	wait_until(sub { metric($own, 'streams{kind="longpoll"}') == 2 && metric($own, 'listening') },
+		'the polls', 10);
+	my $start = time;
+	kill 'TERM', $own->pid;
+	ok($_->is_over(5), 'a stream ends in order') for @stream;
+	my %retry = map { $_ => 1 } map { $_->{text} =~ /^retry: (\d+)$/m ? $1 : 'none' } @stream;
+	cmp_ok(keys %retry, '>', 1, 'clients come back at different times');
+	ok(!$retry{none}, 'each is told when');
+	is_version($_->answer(5), version(), 'a poll is answered') for @poll;
+	is(reap_process($own->pid, 10), 0, 'ended in order');
+	cmp_ok(time - $start, '<', 2, 'soon');
+	delete $own->{pid};
+};
+
+subtest 'the connection that listens is lost' => sub {
+	with(sub {
+		my ($own) = @_;
+		my @stream = map { stream($own, version => version()) } 1 .. 3;
+		my $poll = poll($own, version => version());
+		my $listens = q(from pg_stat_activity where application_name = 'listens');
+		wait_until(sub { $session->value("select count(*) $listens and query ~* 'version'") },
+			'a connection of its own', 5);
+		$_->block(5) for @stream;
+		is($stream[0]->poke(0.2), undef, 'nothing happened');
+		$session->query("select pg_terminate_backend(pid, 5000) $listens");
+		is($_->poke(5), version(), 'a stream is poked') for @stream;
+		is_version($poll->answer(5), version(), 'a poll is answered');
+		my $version = commit();
+		is($_->poke(5), $version, 'and changes are seen again') for @stream;
+	}, REPLICACHE_LISTEN_DATABASE => "$environment{REPLICACHE_DATABASE} application_name=listens");
+};
+
+subtest 'notifications that lie' => sub {
+	my $stream = stream($program, version => version());
+	$stream->block(5);
+	$session->query(qq(notify replicache, '$_')) for '9007199254740991', 'junk', '', '-1';
+	is($stream->poke(0.3), undef, 'poke nobody');
+	my $version = commit();
+	is($stream->poke(5), $version, 'and do no harm');
+};
+
+subtest 'two processes' => sub {
+	with(sub {
+		my ($own) = @_;
+		my @stream = map { stream($_, version => version()) } $program, $own;
+		$_->block(5) for @stream;
+		is($own->request(push_params('two', [ 'two', 1, 'note', '1' ]))->{status}, 200, 'a push to one');
+		is($_->poke(5), version(), 'pokes both') for @stream;
+	});
+};
+
+subtest 'a database that comes later' => sub {
+	my $own = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo('later'),
+		REPLICACHE_POKE_WAIT => 200);
+	my $stream = stream($own, version => 5);
+	is($stream->status, 200, 'a stream begins');
+	my $poll = poll($own, version => 5)->answer(5);
+	is($poll->{status}, 503, 'a poll is refused in the end');
+	like($poll->{body}, qr/"unavailable"/, 'as any request');
+	my $made = $cluster->database('cases');
+	$cluster->admin->query("alter database $made rename to later");
+	my $later = $cluster->session('later');
+	is($stream->poke(10), $later->value('select max(version) from replicache_version'),
+		'it is poked when the database is there');
+	$later->close;
+	is($own->stop, 0, 'ended in order');
+};
+
+subtest 'a socket of mod_fcgid' => sub {
+	my $folder = workdir() . '/fcgid';
+	mkdir $folder or die "$folder: $!";
+	my $own = Rig::Program->start(%environment, -socket => "$folder/socket");
+	is(stream($own)->status, 204, 'no streams');
+	is_version(poll($own, version => version())->answer(5), version(), 'polls are answered at once');
+	is($own->stop, 0, 'ended in order');
+};
+
+is($program->stop, 0, 'ended in order') or diag($program->log);
 done_testing;
