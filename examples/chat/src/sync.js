@@ -50,7 +50,7 @@ export function openChat(onState) {
 	replicache.onSync = report;
 	replicache.onOnlineChange = report;
 	replicache.subscribe((tx) => tx.scan().keys().toArray(), report);
-	keepFresh(replicache);
+	keepFresh(replicache, `${SERVER}/poke`);
 	return replicache;
 }
 

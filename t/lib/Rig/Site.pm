@@ -19,6 +19,7 @@ use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM);
 
 use Rig::Cluster;
+use Rig::Http;
 use Rig::Json;
 use Rig::Node;
 use Rig::Place qw(srcdir workdir start_process stop_process wait_until
@@ -114,6 +115,15 @@ select id, json_build_object('from', sender, 'content', content, 'order', ord)
 from message where not deleted
 SQL
 	return { map { ("message/$_->[0]" => Rig::Json::decode($_->[1])) } @$rows };
+}
+
+# The body that nginx answers to GET.
+sub get
+{
+	my ($self, $target) = @_;
+	my $answer = Rig::Http::request("$self->{folder}/nginx.sock", 'GET', $target);
+	die "$target: $answer->{status}\n" if $answer->{status} != 200;
+	return $answer->{body};
 }
 
 sub url { return "http://127.0.0.1:$_[0]{port}" }
