@@ -12,8 +12,8 @@ const SERVER = '/replicache';
 const MAX_PAUSE_MS = 5000;
 
 // Open the local copy and start to sync it. onState is called with each
-// change of {link, pending}: link is 'starting', 'online', 'offline' (nothing
-// was reached) or 'trouble' (the server could not answer); pending is the set of
+// change of {link, pending}: link is 'starting', 'online', 'offline' (nothing was
+// reached, or the browser says that nothing can be) or 'trouble' (the server could not answer); pending is the set of
 // the IDs of messages the server has not confirmed yet.
 export function openChat(onState) {
 	const endpoint = {pullURL: `${SERVER}/pull`, auth: ''};
@@ -38,7 +38,7 @@ export function openChat(onState) {
 	});
 
 	const link = () => {
-		if (!replicache.online) return 'offline';
+		if (!navigator.onLine || !replicache.online) return 'offline';
 		if (!answered) return 'starting';
 		return status === 200 ? 'online' : 'trouble';
 	};
@@ -49,6 +49,9 @@ export function openChat(onState) {
 
 	replicache.onSync = report;
 	replicache.onOnlineChange = report;
+	// Between pokes nothing is asked that would fail.
+	addEventListener('offline', report);
+	addEventListener('online', report);
 	replicache.subscribe((tx) => tx.scan().keys().toArray(), report);
 	keepFresh(replicache, `${SERVER}/poke`);
 	return replicache;
