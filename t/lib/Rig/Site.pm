@@ -131,8 +131,9 @@ sub url { return "http://127.0.0.1:$_[0]{port}" }
 sub start_program
 {
 	my ($self) = @_;
+	$self->{listener} //= Rig::Program::listener($self->{socket});
 	$self->{program} = Rig::Program->start(-socket => $self->{socket},
-	    %{ $self->{environment} });
+	    -listener => $self->{listener}, %{ $self->{environment} });
 	return $self;
 }
 
@@ -140,7 +141,17 @@ sub start_program
 sub stop_program
 {
 	my ($self, $signal) = @_;
+	delete $self->{listener};
 	return $self->{program}->stop($signal);
+}
+
+# As a process manager does it: the socket stays, and connections wait in it.
+sub restart_program
+{
+	my ($self, $signal) = @_;
+	my $status = $self->{program}->stop($signal);
+	$self->start_program;
+	return $status;
 }
 
 sub program { return $_[0]{program} }

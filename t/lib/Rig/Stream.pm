@@ -15,6 +15,7 @@ package Rig::Stream;
 use strict;
 use warnings;
 
+use Compress::Raw::Zlib qw(Z_OK Z_STREAM_END WANT_GZIP);
 use Errno;
 use IO::Select;
 use IO::Socket::UNIX;
@@ -116,10 +117,21 @@ sub take_http
 	while ($self->{raw} =~ /\A([0-9a-fA-F]+)\r\n/) {
 		my ($size, $head) = (hex $1, length($1) + 2);
 		last if length $self->{raw} < $head + $size + 2;
-		$self->{text} .= substr $self->{raw}, $head, $size;
+		$self->{text} .= $self->inflate(substr $self->{raw}, $head, $size);
 		substr $self->{raw}, 0, $head + $size + 2, '';
 		$self->{whole} = 1 if $size == 0;
 	}
+}
+
+# What a web server may have compressed.
+sub inflate
+{
+	my ($self, $bytes) = @_;
+	return $bytes if ($self->{headers}{'content-encoding'} // '') ne 'gzip';
+	$self->{inflater} //= Compress::Raw::Zlib::Inflate->new(-WindowBits => WANT_GZIP);
+	my $status = $self->{inflater}->inflate($bytes, my $text);
+	die "no gzip: $status\n" if $status != Z_OK && $status != Z_STREAM_END && $bytes ne '';
+	return $text // '';
 }
 
 # The status, once the headers are there; dies when they are not in time.
