@@ -29,8 +29,9 @@
 static void
 print_help(FILE *out)
 {
-	fputs("Usage: replicache.fcgi [--listen PATH]\n"
-	      "       replicache.fcgi --check-config | --dump-config\n"
+	fputs("Usage: replicache.fcgi [--config FILE] [--listen PATH]\n"
+	      "       replicache.fcgi [--config FILE] --check-config | "
+	      "--dump-config\n"
 	      "       replicache.fcgi --help | --version\n"
 	      "\n"
 	      "A Replicache server: push and pull over FastCGI, beside "
@@ -39,6 +40,7 @@ print_help(FILE *out)
 	      "and systemd\n"
 	      "start it; runs as a CGI program when the web server does.\n"
 	      "\n"
+	      "  --config FILE   read the settings from FILE\n"
 	      "  --listen PATH   listen on a Unix socket at PATH, mode 0660\n"
 	      "  --check-config  check the settings, and exit 0 if they are "
 	      "good\n"
@@ -46,7 +48,14 @@ print_help(FILE *out)
 	      "  --help          print this\n"
 	      "  --version       print the version\n"
 	      "\n"
-	      "Settings, from the environment (default in parentheses):\n",
+	      "Settings, by environment variable and by key in the file "
+	      "(default in\n"
+	      "parentheses). The environment wins over the file, which is "
+	      "named by --config,\n"
+	      "else by REPLICACHE_CONFIG, else is replicache.conf in the "
+	      "program's own folder,\n"
+	      "else " SYSCONFDIR "/replicache.conf.\n"
+	      "\n",
 	    out);
 	settings_help(out);
 	fputs("\nlibpq's own PG* variables are honoured, except as a CGI "
@@ -55,6 +64,7 @@ print_help(FILE *out)
 }
 
 struct options {
+	const char *config;
 	const char *listen;
 	int (*action)(const struct settings *); /* instead of serving */
 };
@@ -62,8 +72,9 @@ struct options {
 static int
 check_config(const struct settings *settings)
 {
-	(void)settings;
-	puts("the settings are good");
+	settings_warn_unknown();
+	printf("the settings are good (%s)\n",
+	    settings->file != NULL ? settings->file : "no file");
 	return EXIT_SUCCESS;
 }
 
@@ -79,6 +90,7 @@ static int
 read_options(int argc, char **argv, struct options *options)
 {
 	enum {
+		CONFIG,
 		LISTEN,
 		CHECK,
 		DUMP,
@@ -86,6 +98,7 @@ read_options(int argc, char **argv, struct options *options)
 		SHOW_VERSION
 	};
 	static const struct option known[] = {
+	    {"config", required_argument, NULL, CONFIG},
 	    {"listen", required_argument, NULL, LISTEN},
 	    {"check-config", no_argument, NULL, CHECK},
 	    {"dump-config", no_argument, NULL, DUMP},
@@ -95,6 +108,9 @@ read_options(int argc, char **argv, struct options *options)
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (option) {
+		case CONFIG:
+			options->config = optarg;
+			break;
 		case LISTEN:
 			options->listen = optarg;
 			break;
@@ -203,7 +219,7 @@ main(int argc, char **argv)
 		status = read_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
-	if (settings_init(&settings, &error) < 0) {
+	if (settings_init(&settings, options.config, &error) < 0) {
 		status = EXIT_FAILURE;
 	} else {
 		log_set_level((enum log_level)settings.log_level);

@@ -1,11 +1,14 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Settings: one table (settings.c) names each setting, its type, default,
- * bounds, environment variable and help text, and drives reading, --help and
- * --dump-config.
+ * Settings: one table (settings_table.c) names each setting, its type,
+ * default, bounds, environment variable and help text, and drives all else.
  *
- * Settings are read once, at the start, and are constant afterwards.
+ * They are read at the start: the defaults, then a file, then the environment,
+ * each winning over the one before. Those that may change while the program
+ * serves are read again by settings_reload(). Their members are atomic, as any
+ * thread may read them: a function that needs a value twice reads it once and
+ * keeps it.
  */
 #ifndef REPLICACHE_SETTINGS_H
 #define REPLICACHE_SETTINGS_H
@@ -38,53 +41,75 @@ enum log_level {
 };
 
 struct settings {
-	char *database;         /* libpq conninfo; "" leaves all to PG* */
-	char *listen_database;  /* likewise, for LISTEN; "": as database */
-	char *allowed_origins;  /* URL origins, spaces between; "*": any */
-	int auth;               /* enum auth_kind */
-	int log_level;          /* enum log_level */
-	int poke;               /* enum poke_kind */
-	int metrics;            /* bool: /metrics is there */
-	int prepared;           /* bool: name and keep prepared statements */
-	long workers;           /* threads */
-	long pool;              /* connections */
-	long max_body;          /* bytes */
-	long max_tokens;        /* JSON values in a body */
-	long batch_mutations;   /* mutations in one transaction */
-	long batch_bytes;       /* bytes of args in one transaction */
-	long batch_time;        /* ms a push may be worked on */
-	long connect_timeout;   /* ms */
-	long statement_timeout; /* ms */
-	long lock_timeout;      /* ms */
-	long pull_timeout;      /* ms */
-	long header_timeout;    /* ms */
-	long request_timeout;   /* ms */
-	long write_timeout;     /* ms */
-	long drain_timeout;     /* ms */
-	long poke_streams;      /* streams and long-polls held at a time */
-	long poke_user_streams; /* of these, of one user */
-	long poke_wait;         /* ms a long-poll is held */
-	long poke_heartbeat;    /* ms */
-	long poke_age;          /* ms after which a stream is ended */
+	char *database;        /* libpq conninfo; "": all from PG* */
+	char *listen_database; /* likewise, for LISTEN; "": as database */
+	char *_Atomic
+	    allowed_origins;     /* URL origins, spaces between; "*": any */
+	_Atomic int auth;        /* enum auth_kind */
+	_Atomic int log_level;   /* enum log_level */
+	_Atomic int poke;        /* enum poke_kind */
+	_Atomic int metrics;     /* bool: /metrics is there */
+	_Atomic int prepared;    /* bool: name and keep prepared statements */
+	_Atomic long workers;    /* threads */
+	_Atomic long pool;       /* connections */
+	_Atomic long max_body;   /* bytes */
+	_Atomic long max_tokens; /* JSON values in a body */
+	_Atomic long batch_mutations;   /* mutations in one transaction */
+	_Atomic long batch_bytes;       /* bytes of args in one transaction */
+	_Atomic long batch_time;        /* ms a push may be worked on */
+	_Atomic long connect_timeout;   /* ms */
+	_Atomic long statement_timeout; /* ms */
+	_Atomic long lock_timeout;      /* ms */
+	_Atomic long pull_timeout;      /* ms */
+	_Atomic long header_timeout;    /* ms */
+	_Atomic long request_timeout;   /* ms */
+	_Atomic long write_timeout;     /* ms */
+	_Atomic long drain_timeout;     /* ms */
+	_Atomic long poke_streams; /* streams and long-polls held at a time */
+	_Atomic long poke_user_streams; /* of these, of one user */
+	_Atomic long poke_wait;         /* ms a long-poll is held */
+	_Atomic long poke_heartbeat;    /* ms */
+	_Atomic long poke_age;          /* ms after which a stream is ended */
+
+	/* How they were read; for the functions below. */
+	const char *named; /* the file, as --config named it, or NULL */
+	char *file;        /* that was read, or NULL */
+	long *lines;       /* of each row of the table, where it was set: */
+};
+
+/* In `lines`, what is no line of the file. */
+enum {
+	SETTINGS_DEFAULT = 0,
+	SETTINGS_ENVIRONMENT = -1,
 };
 
 /*
- * Fills SETTINGS with the defaults, then with what the environment says.
- * Returns 0, or -1 with ERROR_CONFIG naming the setting and what is wrong.
- * The strings belong to SETTINGS until settings_fini(), which is legal after a
- * failure too.
+ * Fills SETTINGS with the defaults, then with what the file says, then with
+ * what the environment says.
+ *
+ * The file is FILE, else the one that REPLICACHE_CONFIG names; it must be
+ * there. Without either it is replicache.conf in the folder of the program
+ * itself, else the one in sysconfdir, if there is one.
+ *
+ * Returns 0, or -1 with ERROR_CONFIG and a message that begins with what the
+ * user wrote: `FILE:LINE: ` or `REPLICACHE_NAME: `. FILE and the strings belong
+ * to SETTINGS until settings_fini(), which is legal after a failure too.
  */
-int settings_init(struct settings *settings, struct error *error);
+int settings_init(
+    struct settings *settings, const char *file, struct error *error);
 
 void settings_fini(struct settings *settings);
 
+/* Logs a warning for each variable REPLICACHE_... that is no setting. */
+void settings_warn_unknown(void);
+
 /*
- * Prints every setting to OUT as `name = value  # help`, one a line, with
- * the values in SETTINGS. Passwords inside `database` are not printed.
+ * Prints every setting to OUT as a line of the file, with the value in force
+ * and a comment that tells where it comes from. Secrets are not printed.
  */
 void settings_dump(const struct settings *settings, FILE *out);
 
-/* Prints every setting's environment variable, default and help. */
+/* Prints every setting's environment variable, key, help and default. */
 void settings_help(FILE *out);
 
 #endif

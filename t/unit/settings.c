@@ -57,22 +57,24 @@ value_of(const struct settings *settings, const struct number *number)
 	return *(const long *)((const char *)settings + number->offset);
 }
 
-/* Each test begins with an environment that says who may push, no more. */
+/* Each test begins with an environment that says who may push, no more, and
+ * an empty file. */
 static int
 tidy_environment(void **state)
 {
 	(void)state;
 	clearenv();
+	setenv("REPLICACHE_CONFIG", "/dev/null", 1);
 	return setenv("REPLICACHE_AUTH", "none", 1);
 }
 
-/* NAME: the setting that must be told to be wrong; NULL, all is well. */
+/* NAME: the variable that must be told to be wrong; NULL, all is well. */
 static void
 judge(const char *environment, const char *value, const char *name)
 {
 	struct settings settings;
 	struct error error = {0};
-	int result = settings_init(&settings, &error);
+	int result = settings_init(&settings, NULL, &error);
 
 	settings_fini(&settings);
 	if (name == NULL) {
@@ -102,7 +104,7 @@ defaults_hold(void **state)
 	struct error error;
 
 	(void)state;
-	assert_int_equal(settings_init(&settings, &error), 0);
+	assert_int_equal(settings_init(&settings, NULL, &error), 0);
 	assert_string_equal(settings.database, "");
 	assert_int_equal(settings.auth, AUTH_NONE);
 	assert_int_equal(settings.log_level, LOG_LEVEL_INFO);
@@ -129,7 +131,7 @@ the_environment_is_heard(void **state)
 		snprintf(text, sizeof(text), "%ld", numbers[i].min + 1 + (long)i);
 		setenv(numbers[i].environment, text, 1);
 	}
-	assert_int_equal(settings_init(&settings, &error), 0);
+	assert_int_equal(settings_init(&settings, NULL, &error), 0);
 	assert_string_equal(settings.database, "dbname=x password=y");
 	assert_int_equal(settings.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(settings.prepared, 0);
@@ -158,7 +160,7 @@ numbers_have_bounds(void **state)
 		for (size_t c = 0; c < LENGTH(cases); c++) {
 			snprintf(text, sizeof(text), "%ld", cases[c].value);
 			judge_value(n->environment, text,
-			    cases[c].good ? NULL : n->name);
+			    cases[c].good ? NULL : n->environment);
 		}
 	}
 }
@@ -173,35 +175,44 @@ what_is_no_number_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(numbers); i++)
 		for (size_t b = 0; b < LENGTH(bad); b++)
-			judge_value(
-			    numbers[i].environment, bad[b], numbers[i].name);
+			judge_value(numbers[i].environment, bad[b],
+			    numbers[i].environment);
 }
 
 static void
 choices_are_what_they_are(void **state)
 {
 	static const struct {
-		const char *environment, *value, *name;
+		const char *environment, *value;
+		bool good;
 	} cases[] = {
-	    {"REPLICACHE_LOG_LEVEL", "error", NULL},
-	    {"REPLICACHE_LOG_LEVEL", "warning", NULL},
-	    {"REPLICACHE_LOG_LEVEL", "info", NULL},
-	    {"REPLICACHE_LOG_LEVEL", "debug", NULL},
-	    {"REPLICACHE_LOG_LEVEL", "", "log_level"},
-	    {"REPLICACHE_LOG_LEVEL", "DEBUG", "log_level"},
-	    {"REPLICACHE_LOG_LEVEL", "3", "log_level"},
-	    {"REPLICACHE_LOG_LEVEL", "debugger", "log_level"},
-	    {"REPLICACHE_PREPARED", "on", NULL},
-	    {"REPLICACHE_PREPARED", "off", NULL},
-	    {"REPLICACHE_PREPARED", "", "prepared"},
-	    {"REPLICACHE_PREPARED", "true", "prepared"},
-	    {"REPLICACHE_PREPARED", "1", "prepared"},
+	    {"REPLICACHE_LOG_LEVEL", "error", true},
+	    {"REPLICACHE_LOG_LEVEL", "warning", true},
+	    {"REPLICACHE_LOG_LEVEL", "info", true},
+	    {"REPLICACHE_LOG_LEVEL", "debug", true},
+	    {"REPLICACHE_LOG_LEVEL", "", false},
+	    {"REPLICACHE_LOG_LEVEL", "DEBUG", false},
+	    {"REPLICACHE_LOG_LEVEL", "3", false},
+	    {"REPLICACHE_LOG_LEVEL", "debugger", false},
+	    {"REPLICACHE_PREPARED", "on", true},
+	    {"REPLICACHE_PREPARED", "off", true},
+	    {"REPLICACHE_PREPARED", "", false},
+	    {"REPLICACHE_PREPARED", "true", false},
+	    {"REPLICACHE_PREPARED", "1", false},
+	    {"REPLICACHE_DATABASE", "", true},
+	    {"REPLICACHE_DATABASE", "host=/run dbname='a b'", true},
+	    {"REPLICACHE_DATABASE", "postgresql://u:p@h/d?sslmode=require",
+		true},
+	    {"REPLICACHE_DATABASE", "databse=x", false},
+	    {"REPLICACHE_DATABASE", "dbname", false},
+	    {"REPLICACHE_DATABASE", "postgresql://u:p@[h/", false},
+	    {"REPLICACHE_LISTEN_DATABASE", "dbname='x", false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++)
-		judge_value(
-		    cases[i].environment, cases[i].value, cases[i].name);
+		judge_value(cases[i].environment, cases[i].value,
+		    cases[i].good ? NULL : cases[i].environment);
 }
 
 static void
@@ -211,9 +222,9 @@ auth_must_be_said(void **state)
 
 	(void)state;
 	unsetenv("REPLICACHE_AUTH");
-	judge("REPLICACHE_AUTH", "(unset)", "auth");
+	judge("REPLICACHE_AUTH", "(unset)", "/dev/null");
 	for (size_t i = 0; i < LENGTH(bad); i++)
-		judge_value("REPLICACHE_AUTH", bad[i], "auth");
+		judge_value("REPLICACHE_AUTH", bad[i], "REPLICACHE_AUTH");
 	judge_value("REPLICACHE_AUTH", "none", NULL);
 }
 
@@ -246,17 +257,19 @@ the_dump_has_all_but_the_password(void **state)
 	setenv("REPLICACHE_DATABASE", "postgres://u:secret@h/d", 1);
 	setenv("REPLICACHE_WORKERS", "17", 1);
 	setenv("REPLICACHE_LOG_LEVEL", "warning", 1);
-	assert_int_equal(settings_init(&settings, &error), 0);
+	assert_int_equal(settings_init(&settings, NULL, &error), 0);
 	print(text, sizeof(text), settings_dump, &settings);
 	settings_fini(&settings);
 	assert_null(strstr(text, "secret"));
-	assert_non_null(strstr(text, "database = \"(set)\"  # "));
-	assert_non_null(strstr(text, "\nauth = none  # "));
-	assert_non_null(strstr(text, "\nlog_level = warning  # "));
-	assert_non_null(strstr(text, "\nprepared = on  # "));
-	assert_non_null(strstr(text, "\nworkers = 17  # "));
+	assert_non_null(strstr(text, "# database is set, but not shown  # "
+				     "REPLICACHE_DATABASE\n"));
+	assert_non_null(strstr(text, "\nauth = none  # REPLICACHE_AUTH\n"));
+	assert_non_null(
+	    strstr(text, "\nlog_level = warning  # REPLICACHE_LOG_LEVEL\n"));
+	assert_non_null(strstr(text, "\nprepared = on  # default\n"));
+	assert_non_null(strstr(text, "\nworkers = 17  # REPLICACHE_WORKERS\n"));
 	for (size_t i = 1; i < LENGTH(numbers); i++) {
-		snprintf(line, sizeof(line), "\n%s = %ld  # ", numbers[i].name,
+		snprintf(line, sizeof(line), "\n%s = %ld  # default\n", numbers[i].name,
 		    numbers[i].initial);
 		assert_non_null(strstr(text, line));
 	}
@@ -270,7 +283,7 @@ an_unset_database_is_dumped_empty(void **state)
 	struct error error;
 
 	(void)state;
-	assert_int_equal(settings_init(&settings, &error), 0);
+	assert_int_equal(settings_init(&settings, NULL, &error), 0);
 	print(text, sizeof(text), settings_dump, &settings);
 	settings_fini(&settings);
 	assert_non_null(strstr(text, "database = \"\"  # "));
@@ -291,7 +304,8 @@ the_help_names_every_variable(void **state)
 	for (size_t i = 0; i < LENGTH(numbers); i++) {
 		const char *at;
 
-		snprintf(part, sizeof(part), "  %s\n", numbers[i].environment);
+		snprintf(part, sizeof(part), "  %s, %s\n",
+		    numbers[i].environment, numbers[i].name);
 		assert_non_null((at = strstr(text, part)));
 		snprintf(part, sizeof(part), " (%ld)\n", numbers[i].initial);
 		assert_non_null(strstr(at, part));

@@ -25,9 +25,10 @@ our @EXPORT_OK = qw(params);
 
 my $count = 0;
 
-# What a program under test is told unless the test says otherwise: a busy
-# machine may take a second to connect.
-our %usual = (REPLICACHE_AUTH => 'none', REPLICACHE_CONNECT_TIMEOUT => 10000);
+# What a program under test is told unless the test says otherwise: no file of
+# this machine, and a busy machine may take a second to connect.
+our %usual = (REPLICACHE_AUTH => 'none', REPLICACHE_CONNECT_TIMEOUT => 10000,
+    REPLICACHE_CONFIG => '/dev/null');
 
 # The parameters of a request as a web server passes them. Options: query,
 # headers (a hash), body (for its length).

@@ -1,0 +1,160 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of settings.
+ */
+#include "config.h"
+
+#include "settings_table.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "settings.h"
+
+static const char *const auth_choices[] = {
+    [AUTH_UNSET] = "", [AUTH_NONE] = "none", NULL};
+static const char *const level_choices[] = {[LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+    NULL};
+static const char *const poke_choices[] = {[POKE_AUTO] = "auto",
+    [POKE_STREAM] = "stream",
+    [POKE_LONGPOLL] = "longpoll",
+    [POKE_ANSWER] = "answer",
+    NULL};
+static const char *const bool_choices[] = {"off", "on", NULL};
+
+/* The first members of a row. The name is that of the member of struct
+ * settings. */
+#define FIELD(field, type, when)                                               \
+#field, type, when, offsetof(struct settings, field)
+#define STRING(field, when) FIELD(field, SETTING_STRING, when), "", 0, 0, NULL
+#define CONNINFO(field, when)                                                  \
+	FIELD(field, SETTING_CONNINFO, when), "", 0, 0, NULL
+#define NUMBER(field, when, initial, min, max)                                 \
+	FIELD(field, SETTING_NUMBER, when), initial, min, max, NULL
+#define CHOICE(field, when, initial, choices)                                  \
+	FIELD(field, SETTING_CHOICE, when), initial, 0, 0, choices
+
+static const struct setting table[] = {
+    {CONNINFO(database, AT_START), "REPLICACHE_DATABASE",
+	"libpq connection string or URI of the database",
+	"Empty, it leaves all to libpq's own PG* variables. A file with a "
+	"password in it must not be readable by others."},
+    {CONNINFO(listen_database, AT_START), "REPLICACHE_LISTEN_DATABASE",
+	"the same, straight to the primary, if database is a pooler or a "
+	"standby, where LISTEN does not work",
+	NULL},
+    {CHOICE(auth, AT_START, "", auth_choices), "REPLICACHE_AUTH",
+	"who may push and pull; must be said: none = anybody", NULL},
+    {STRING(allowed_origins, AT_HUP), "REPLICACHE_ALLOWED_ORIGINS",
+	"origins of pages on other hosts that may push and pull, spaces "
+	"between, or *",
+	"An origin is what a browser sends: scheme, host and port, as in "
+	"https://app.example."},
+    {NUMBER(workers, AT_START, "8", 1, 256), "REPLICACHE_WORKERS",
+	"threads that serve requests",
+	"A request that waits for the database holds none of them."},
+    {NUMBER(pool, AT_START, "8", 2, 256), "REPLICACHE_POOL",
+	"most connections to the database, opened on demand",
+	"Postgres must allow as many for each process, and one more to "
+	"listen."},
+    {CHOICE(prepared, AT_START, "on", bool_choices), "REPLICACHE_PREPARED",
+	"keep prepared statements; off behind a transaction-mode pooler", NULL},
+    {NUMBER(max_body, AT_HUP, "67108864", 1024, INT_MAX), "REPLICACHE_MAX_BODY",
+	"largest request body, in bytes",
+	"A client that was offline pushes all it did at once, and what is "
+	"refused as too large can never be pushed again: so far above any "
+	"real queue. The web server's own limit must not be smaller."},
+    {NUMBER(max_tokens, AT_HUP, "1000000", 100, INT_MAX),
+	"REPLICACHE_MAX_TOKENS", "most JSON values in a request body",
+	"It bounds the work of a body, whatever its bytes."},
+    /* Not AT_HUP: a batch under way has room for as many as it began with. */
+    {NUMBER(batch_mutations, AT_START, "1000", 1, 100000),
+	"REPLICACHE_BATCH_MUTATIONS", "most mutations in one transaction",
+	"It bounds how long one transaction holds the version lock; a larger "
+	"push is committed in prefixes."},
+    {NUMBER(batch_bytes, AT_HUP, "8388608", 1024, INT_MAX),
+	"REPLICACHE_BATCH_BYTES",
+	"most bytes of args in one transaction (one mutation always fits)",
+	NULL},
+    {NUMBER(batch_time, AT_HUP, "20000", 100, 3600000), "REPLICACHE_BATCH_TIME",
+	"ms a push may take; its committed prefix stays, the rest is retried",
+	"No client waits for ever: Replicache itself has no timeout."},
+    {NUMBER(connect_timeout, AT_HUP, "900", 10, 60000),
+	"REPLICACHE_CONNECT_TIMEOUT",
+	"ms to wait for a connection to the database", NULL},
+    {NUMBER(statement_timeout, AT_HUP, "5000", 1, 3600000),
+	"REPLICACHE_STATEMENT_TIMEOUT", "ms a mutator may run", NULL},
+    {NUMBER(lock_timeout, AT_HUP, "2000", 1, 3600000),
+	"REPLICACHE_LOCK_TIMEOUT",
+	"ms to wait for a lock held by somebody else", NULL},
+    {NUMBER(pull_timeout, AT_HUP, "120000", 1, 3600000),
+	"REPLICACHE_PULL_TIMEOUT",
+	"ms that reading one table for a pull may take, a slow reader's "
+	"included",
+	NULL},
+    {NUMBER(header_timeout, AT_HUP, "5000", 10, 3600000),
+	"REPLICACHE_HEADER_TIMEOUT",
+	"ms in which a connected web server must begin its request", NULL},
+    {NUMBER(request_timeout, AT_HUP, "15000", 10, 3600000),
+	"REPLICACHE_REQUEST_TIMEOUT",
+	"ms in which a request must have arrived whole", NULL},
+    {NUMBER(write_timeout, AT_HUP, "30000", 10, 3600000),
+	"REPLICACHE_WRITE_TIMEOUT",
+	"ms without progress after which a slow reader is dropped", NULL},
+    {NUMBER(drain_timeout, AT_HUP, "2500", 0, 60000),
+	"REPLICACHE_DRAIN_TIMEOUT",
+	"ms that requests under way may take after TERM",
+	"The default is below the 3 s in which process managers send KILL."},
+    {CHOICE(poke, AT_START, "auto", poke_choices), "REPLICACHE_POKE",
+	"what may wait for changes: stream = streams and long-polls, longpoll, "
+	"answer = nothing; auto = stream, but answer below mod_fcgid",
+	"Below mod_fcgid a request that waits holds a whole process, and a "
+	"stream does not flow."},
+    {NUMBER(poke_streams, AT_START, "20000", 0, 1000000),
+	"REPLICACHE_POKE_STREAMS",
+	"most streams and long-polls that this process holds",
+	"A stream is a descriptor and some 600 bytes here, but two "
+	"connections in the web server."},
+    {NUMBER(poke_user_streams, AT_HUP, "20", 1, 1000000),
+	"REPLICACHE_POKE_USER_STREAMS",
+	"most of them of one user, unless auth is none",
+	"A browser needs one stream, and a user has few browsers."},
+    {NUMBER(poke_wait, AT_HUP, "25000", 10, 3600000), "REPLICACHE_POKE_WAIT",
+	"ms a long-poll is held",
+	"The default is below the 30 s at which the most impatient proxies "
+	"cut."},
+    {NUMBER(poke_heartbeat, AT_HUP, "15000", 10, 3600000),
+	"REPLICACHE_POKE_HEARTBEAT",
+	"ms of silence after which a stream gets a comment",
+	"The default is below the 30 s at which the most impatient proxies "
+	"cut."},
+    {NUMBER(poke_age, AT_HUP, "3600000", 10, 86400000), "REPLICACHE_POKE_AGE",
+	"ms after which a stream is ended, to be opened anew",
+	"So a balancer can spread streams anew."},
+    {CHOICE(metrics, AT_HUP, "off", bool_choices), "REPLICACHE_METRICS",
+	"on: /metrics tells counters of this process, to anybody the web "
+	"server lets through",
+	NULL},
+    {CHOICE(log_level, AT_HUP, "info", level_choices), "REPLICACHE_LOG_LEVEL",
+	"error, warning, info or debug", NULL},
+};
+
+const struct setting *
+settings_table(size_t *count_out)
+{
+	*count_out = sizeof(table) / sizeof(table[0]);
+	return table;
+}
+
+const struct setting *
+settings_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
