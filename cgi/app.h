@@ -19,6 +19,7 @@ struct streams;
 
 struct app {
 	const struct settings *settings;
+	struct settings *reloaded; /* the same, for reload() alone */
 	struct pool *pool;
 	struct registry *registry;
 	struct batch *batch;

@@ -164,10 +164,11 @@ choose_poke(const struct settings *settings, int fd)
 
 /* Makes what requests share, serves, and takes it down again. */
 static int
-serve(const struct settings *settings, const struct options *options,
-    bool oneshot, struct error *error)
+serve(struct settings *settings, const struct options *options, bool oneshot,
+    struct error *error)
 {
-	struct app app = {.settings = settings, .poke = POKE_ANSWER};
+	struct app app = {
+	    .settings = settings, .reloaded = settings, .poke = POKE_ANSWER};
 	int fd, rc = -1;
 
 	app.pool = pool_new(settings);
@@ -199,6 +200,17 @@ serve(const struct settings *settings, const struct options *options,
 	return rc;
 }
 
+/* One that comes before the program serves waits, and does not end it. */
+static void
+hold_hup(void)
+{
+	sigset_t hup;
+
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	sigprocmask(SIG_BLOCK, &hup, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -213,10 +225,12 @@ main(int argc, char **argv)
 	 * leaves behind would be many times what any of them needs. */
 	mallopt(M_ARENA_MAX, 2);
 	/* As a CGI program its arguments are the client's query string. */
-	if (oneshot)
+	if (oneshot) {
 		oneshot_clean_environment();
-	else
+	} else {
+		hold_hup();
 		status = read_options(argc, argv, &options);
+	}
 	if (status >= 0)
 		return status;
 	if (settings_init(&settings, options.config, &error) < 0) {

@@ -26,6 +26,7 @@
 #include "listener.h"
 #include "log.h"
 #include "pool.h"
+#include "reload.h"
 #include "settings.h"
 #include "streams.h"
 
@@ -171,6 +172,7 @@ block_signals(sigset_t *wanted)
 	sigaddset(wanted, SIGINT);
 	sigaddset(wanted, SIGQUIT);
 	sigaddset(wanted, SIGUSR1);
+	sigaddset(wanted, SIGHUP);
 }
 
 static int
@@ -222,7 +224,7 @@ rest(struct server *server)
 	}
 }
 
-/* Waits for the signal to end, looking after deadlines meanwhile. */
+/* Waits for the signal to end, looking after deadlines and HUP meanwhile. */
 static int
 watch(struct server *server, const sigset_t *wanted)
 {
@@ -231,7 +233,9 @@ watch(struct server *server, const sigset_t *wanted)
 	for (;;) {
 		int signal = sigtimedwait(wanted, NULL, &tick);
 
-		if (signal > 0)
+		if (signal == SIGHUP)
+			reload(server->app);
+		else if (signal > 0)
 			return signal;
 		listener_tick(server->listener);
 		pool_tidy(server->app->pool);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum log_level threshold = LOG_LEVEL_INFO;
+static _Atomic int threshold = LOG_LEVEL_INFO;
 
 void
 log_set_level(enum log_level level)
@@ -23,7 +23,7 @@ log_set_level(enum log_level level)
 bool
 log_enabled(enum log_level level)
 {
-	return level <= threshold;
+	return (int)level <= threshold;
 }
 
 /* Writes `name text`, every byte that is not printable ASCII escaped. */

@@ -18,7 +18,7 @@
  * several threads and processes do not mix. */
 #define LOG_LINE_MAX 1024
 
-/* Sets which levels are written. Call it before the first thread starts. */
+/* Sets which levels are written. */
 void log_set_level(enum log_level level);
 
 /* True if lines of LEVEL are written: to spare work for the log alone. */

@@ -220,8 +220,13 @@ settings_fini(struct settings *settings)
 			free(*field);
 			*field = NULL;
 		}
+	for (size_t i = 0; i < settings->retired_count; i++)
+		free(settings->retired[i]);
+	free(settings->retired);
 	free(settings->lines);
 	free(settings->file);
+	settings->retired = NULL;
+	settings->retired_count = 0;
 	settings->lines = NULL;
 	settings->file = NULL;
 }

@@ -41,6 +41,7 @@ enum log_level {
 };
 
 struct settings {
+	/* A string that is AT_HUP is char *_Atomic: see settings_reload(). */
 	char *database;        /* libpq conninfo; "": all from PG* */
 	char *listen_database; /* likewise, for LISTEN; "": as database */
 	char *_Atomic
@@ -74,7 +75,9 @@ struct settings {
 	/* How they were read; for the functions below. */
 	const char *named; /* the file, as --config named it, or NULL */
 	char *file;        /* that was read, or NULL */
-	long *lines;       /* of each row of the table, where it was set: */
+	char **retired; /* strings that were in force; see settings_reload() */
+	size_t retired_count;
+	long *lines; /* of each row of the table, where it was set: */
 };
 
 /* In `lines`, what is no line of the file. */
@@ -99,6 +102,14 @@ int settings_init(
     struct settings *settings, const char *file, struct error *error);
 
 void settings_fini(struct settings *settings);
+
+/*
+ * Reads all again, as settings_init() did, while other threads use SETTINGS,
+ * and takes over what is AT_HUP in the table. What is AT_START and has changed
+ * is named in the log. Strings that were in force live until settings_fini().
+ * Returns -1, and nothing has changed, if anything is wrong with any setting.
+ */
+int settings_reload(struct settings *settings, struct error *error);
 
 /* Logs a warning for each variable REPLICACHE_... that is no setting. */
 void settings_warn_unknown(void);

@@ -1,0 +1,32 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What HUP does.
+ */
+#include "config.h"
+
+#include "reload.h"
+
+#include "app.h"
+#include "error.h"
+#include "log.h"
+#include "settings.h"
+
+static void
+reload_settings(struct settings *settings)
+{
+	struct error error = {0};
+
+	if (settings_reload(settings, &error) < 0) {
+		log_error("%s; all settings stay as they were", error.message);
+		return;
+	}
+	log_set_level((enum log_level)settings->log_level);
+	log_info("the settings were read again");
+}
+
+void
+reload(struct app *app)
+{
+	reload_settings(app->reloaded);
+}
