@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "identity.h"
 #include "metrics.h"
 #include "pgarray.h"
 #include "protocol.h"
@@ -103,21 +104,22 @@ send_call(struct db *db, const struct registration *registration,
     const struct apply_call *call, struct error *error)
 {
 	const struct mutation *mutation = call->mutation;
+	const struct identity *identity = call->identity;
 	const struct statement *statement = find_statement(registration, call);
 	char id[NUMBER_SIZE];
 
 	snprintf(id, sizeof(id), "%" PRId64, mutation->id);
 	if (statement == NULL) {
 		const char *const params[] = {call->client, call->group, id,
-		    call->user, mutation->name, mutation->args,
-		    mutation->refused};
+		    identity->user, mutation->name, mutation->args,
+		    mutation->refused, identity->claims};
 
-		return db_send_id(db, STATEMENT_GUARD, 7, params, error);
+		return db_send_id(db, STATEMENT_GUARD, 8, params, error);
 	}
-	const char *const params[] = {
-	    call->client, call->group, id, call->user, mutation->args};
+	const char *const params[] = {call->client, call->group, id,
+	    identity->user, mutation->args, identity->claims};
 
-	return db_send(db, statement, 5, params, error);
+	return db_send(db, statement, 6, params, error);
 }
 
 /* Queues what undoes a SET, SET ROLE or temporary table that a mutator left in

@@ -21,6 +21,7 @@
 struct arena;
 struct db;
 struct error;
+struct identity;
 struct mutation;
 struct registration;
 struct settings;
@@ -46,7 +47,7 @@ struct apply_call {
 	const struct mutation *mutation;
 	const char *client;
 	const char *group;
-	const char *user;
+	const struct identity *identity;
 	/* Call it inside an exception block: if it fails it is undone alone
 	 * and recorded. Mutations that are refused, or whose mutator
 	 * is unknown, are always called so. */

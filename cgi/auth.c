@@ -8,15 +8,16 @@
 #include "auth.h"
 
 #include "error.h"
+#include "identity.h"
 #include "settings.h"
 
 int
-auth_user(const struct request *request, const struct settings *settings,
-    const char **user_out, struct error *error)
+auth_identify(const struct request *request, const struct settings *settings,
+    struct identity *identity, struct error *error)
 {
 	(void)request;
 	if (settings->auth != AUTH_NONE)
 		return error_set(error, ERROR_INTERNAL, "auth is not set");
-	*user_out = "";
+	identity->user = identity->claims = "";
 	return 0;
 }

@@ -7,14 +7,16 @@
 #define REPLICACHE_AUTH_H
 
 struct error;
+struct identity;
 struct request;
 struct settings;
 
 /*
- * Gives the user of REQUEST, "" for the one user of `auth = none`. It is
- * valid as long as the request.
+ * Fills IDENTITY with who REQUEST is from; with `auth = none`, everybody is the
+ * user "". It is valid as long as the request.
  */
-int auth_user(const struct request *request, const struct settings *settings,
-    const char **user_out, struct error *error);
+int auth_identify(const struct request *request,
+    const struct settings *settings, struct identity *identity,
+    struct error *error);
 
 #endif

@@ -31,6 +31,7 @@
 #include "arena.h"
 #include "error.h"
 #include "gather.h"
+#include "identity.h"
 
 struct batch;
 struct batch_client;
@@ -44,7 +45,7 @@ struct batch_job {
 	struct gather_job link; /* the first member */
 	/* From the caller: */
 	const struct push *push;
-	const char *user;
+	struct identity identity;
 	struct arena *arena; /* of the request */
 	/* Called once, in any thread, perhaps before batch_submit() returns.
 	 * ERROR tells the result; ERROR_NONE: every mutation of the push is

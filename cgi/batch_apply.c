@@ -126,7 +126,7 @@ plan_group(struct round *round, const struct batch_job *job)
 	if (at == plan->group_count) {
 		plan->group_count++;
 		plan->groups[at].id = job->push->group;
-		plan->groups[at].user = job->user;
+		plan->groups[at].user = job->identity.user;
 	}
 	return 0;
 }
@@ -168,7 +168,7 @@ plan_job(struct round *round, struct batch_job *job, size_t *bytes)
 			call->mutation = mutation;
 			call->client = client->id;
 			call->group = client->group;
-			call->user = job->user;
+			call->identity = &job->identity;
 			call->guarded = guarded;
 			client->after++;
 			*bytes += mutation->args_length;

@@ -50,7 +50,7 @@ client_key(
 {
 	uint64_t hash = mix(hints->seed, job->push->clients[client]);
 
-	hash = mix(mix(hash, job->push->group), job->user);
+	hash = mix(mix(hash, job->push->group), job->identity.user);
 	return hash ^ (hash >> 29);
 }
 

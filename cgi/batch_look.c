@@ -112,7 +112,8 @@ check_group(
 	size_t row = map_find(&look->group_rows, job->push->group);
 
 	if (row == MAP_NONE ||
-	    strcmp(db_text(look->groups, (int)row, GROUP_USER), job->user) == 0)
+	    strcmp(db_text(look->groups, (int)row, GROUP_USER),
+		job->identity.user) == 0)
 		return 0;
 	return error_set(
 	    error, ERROR_FORBIDDEN, "the client group is another user's");

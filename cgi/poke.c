@@ -28,6 +28,7 @@
 #include "auth.h"
 #include "db.h"
 #include "error.h"
+#include "identity.h"
 #include "pool.h"
 #include "route.h"
 #include "settings.h"
@@ -179,9 +180,9 @@ poke_handle(struct exchange *exchange)
 	bool holds = may_hold(exchange, kind);
 	struct stream *stream;
 	struct error error;
-	const char *user;
+	struct identity identity;
 
-	if (auth_user(request, settings, &user, &error) < 0)
+	if (auth_identify(request, settings, &identity, &error) < 0)
 		return refuse(exchange, &error);
 	if (kind == STREAM_EVENTS && !holds) {
 		response_empty(&exchange->response, 204, "");
@@ -196,7 +197,7 @@ poke_handle(struct exchange *exchange)
 	if (kind == STREAM_POLL && streams_version(streams) > known)
 		return answer(exchange, streams_version(streams));
 	stream = streams_admit(streams, kind, known,
-	    settings->auth == AUTH_NONE ? NULL : user, &error);
+	    settings->auth == AUTH_NONE ? NULL : identity.user, &error);
 	if (stream == NULL)
 		return refuse(exchange, &error);
 	if (kind == STREAM_EVENTS)

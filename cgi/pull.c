@@ -74,7 +74,7 @@ pull_handle(struct exchange *exchange)
 	if (p == NULL)
 		rc = error_set(&error, ERROR_UNAVAILABLE, "out of memory");
 	else
-		rc = auth_user(request, settings, &p->user, &error);
+		rc = auth_identify(request, settings, &p->identity, &error);
 	if (rc == 0)
 		rc = protocol_parse_pull(request->body, request->body_length,
 		    (size_t)settings->max_tokens, &exchange->arena, &p->request,

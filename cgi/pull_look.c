@@ -41,22 +41,26 @@ pull_send_look(struct db *db, struct pulling *const *pulls, size_t count,
     struct error *error)
 {
 	struct arena *arena = &pulls[0]->exchange->arena;
-	struct pgarray groups, since;
-	const char *params[2];
+	struct pgarray groups, since, users;
+	const char *params[3];
 
 	pgarray_init(&groups);
 	pgarray_init(&since);
+	pgarray_init(&users);
 	for (size_t i = 0; i < count; i++) {
 		pgarray_add_text(&groups, pulls[i]->request.group);
 		pgarray_add_text(&since, pulls[i]->since);
+		pgarray_add_text(&users, pulls[i]->identity.user);
 	}
 	params[0] = pgarray_end(&groups, arena);
 	params[1] = pgarray_end(&since, arena);
+	params[2] = pgarray_end(&users, arena);
 	pgarray_fini(&groups);
 	pgarray_fini(&since);
-	if (params[0] == NULL || params[1] == NULL)
+	pgarray_fini(&users);
+	if (params[0] == NULL || params[1] == NULL || params[2] == NULL)
 		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
-	return db_send_id(db, STATEMENT_PULL_LOOK, 2, params, error);
+	return db_send_id(db, STATEMENT_PULL_LOOK, 3, params, error);
 }
 
 int
@@ -66,7 +70,7 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 	struct pull_stand *stand = &p->stand;
 
 	if (!db_null(rows, row, LOOK_OWNER) &&
-	    strcmp(db_text(rows, row, LOOK_OWNER), p->user) != 0)
+	    strcmp(db_text(rows, row, LOOK_OWNER), p->identity.user) != 0)
 		return error_set(error, ERROR_FORBIDDEN,
 		    "the client group is another user's");
 	stand->version = db_int64(rows, row, LOOK_VERSION);

@@ -44,14 +44,24 @@ send_limits(struct reading *r, struct error *error)
 	return db_send_id(r->db, STATEMENT_SET_LIMITS, 3, params, error);
 }
 
+/* Whether keys are gone that only some users had. */
+static bool
+reads_hidden(const struct reading *r)
+{
+	return r->p->mode == PULL_DELTA && r->registration->per_user;
+}
+
 static int
 send_rows(struct reading *r, struct error *error)
 {
-	const char *const from[] = {r->from};
+	const char *const from[] = {r->from, r->p->identity.user};
 	bool delta = r->p->mode == PULL_DELTA;
 
 	if (delta &&
 	    db_send_id(r->db, STATEMENT_PULL_TOMBSTONES, 1, from, error) < 0)
+		return -1;
+	if (reads_hidden(r) &&
+	    db_send_id(r->db, STATEMENT_PULL_HIDDEN, 2, from, error) < 0)
 		return -1;
 	for (size_t i = 0; i < r->registration->table_count; i++) {
 		const struct registered_table *table =
@@ -69,9 +79,12 @@ send_rows(struct reading *r, struct error *error)
 static int
 send_snapshot(struct reading *r, struct error *error)
 {
+	const struct identity *identity = &r->p->identity;
+	const char *const user[] = {identity->user, identity->claims};
+
 	if (db_send_id(r->db, STATEMENT_BEGIN_PULL, 0, NULL, error) < 0 ||
 	    send_limits(r, error) < 0 ||
-	    db_send_id(r->db, STATEMENT_SET_USER, 1, &r->p->user, error) < 0 ||
+	    db_send_id(r->db, STATEMENT_SET_USER, 2, user, error) < 0 ||
 	    pull_send_look(r->db, &r->p, 1, error) < 0 ||
 	    send_rows(r, error) < 0 ||
 	    db_send_id(r->db, STATEMENT_COMMIT, 0, NULL, error) < 0)
@@ -122,6 +135,8 @@ stream_patch(struct reading *r, struct error *error)
 	r->rows_at = body->length;
 	if (r->p->mode == PULL_DELTA &&
 	    stream(r, &patch, add_tombstone, error) < 0)
+		return -1;
+	if (reads_hidden(r) && stream(r, &patch, add_tombstone, error) < 0)
 		return -1;
 	for (size_t i = 0; i < r->registration->table_count; i++)
 		if (stream(r, &patch, patch_row, error) < 0)

@@ -8,6 +8,7 @@
 
 #include "exchange.h"
 #include "gather.h"
+#include "identity.h"
 #include "protocol.h"
 #include "share.h"
 
@@ -44,7 +45,7 @@ struct pulling {
 	struct gather_job link; /* the first member */
 	struct exchange *exchange;
 	struct pull request;
-	const char *user;
+	struct identity identity;
 	char since[PULL_NUMBER_SIZE]; /* the cookie; "-1" if it is none */
 	struct pull_stand stand;
 	enum pull_mode mode;

@@ -43,7 +43,8 @@ push_handle(struct exchange *exchange)
 	struct batch_job *job = &exchange->job;
 	struct error error;
 
-	if (auth_user(&exchange->request, settings, &job->user, &error) < 0 ||
+	if (auth_identify(
+		&exchange->request, settings, &job->identity, &error) < 0 ||
 	    protocol_parse_push(exchange->request.body,
 		exchange->request.body_length, (size_t)settings->max_tokens,
 		&exchange->arena, &exchange->push, &error) < 0) {

@@ -37,7 +37,8 @@ struct registration {
 	size_t table_count;
 	bool per_user;           /* any of them is */
 	struct map mutators;     /* name -> index into calls */
-	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args */
+	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args $6
+			     claims */
 	struct map schema_versions; /* empty: all are accepted */
 	/* private */
 	struct arena arena;

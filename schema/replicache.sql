@@ -24,16 +24,21 @@
 --     replicache_mutator           mutation that clients may call
 --     replicache_schema_version    schemaVersion accepted; none = all
 --     replicache_tombstone         key that is gone
+--     replicache_hidden            key that some users lost
+--     replicache_user_floor        user who has to start over
 --     replicache_failed_mutation   mutation that failed
 --     replicache_version_time      moment, and how far versions were then
 --
 -- What an app calls (each is described where it is defined):
 --
---     replicache_register_table(table, prefix =>, view =>, omit =>)
+--     replicache_register_table(table, prefix =>, view =>, omit =>,
+--       audience =>)
 --     replicache_unregister_table(table)
 --     replicache_register_mutator(name, function)
 --     replicache_unregister_mutator(name)
---     replicache_user_id(), _client_id(), _client_group_id(), _mutation_id()
+--     replicache_user_id(), _claim(name)
+--     replicache_client_id(), _client_group_id(), _mutation_id()
+--     replicache_touch(users), replicache_touch(table, column, value)
 --     replicache_next_version()
 --     replicache_new_epoch()
 --     replicache_purge(older_than =>)
@@ -45,11 +50,8 @@
 -- writes to synced tables needs no grants here: the triggers do their
 -- book-keeping as their owner. (Rows of a table with a column `deleted` are
 -- deleted and revived by an UPDATE as the writing role itself, which therefore
--- needs the UPDATE right there.) A separate role for replicache.fcgi needs
--- SELECT on these tables and on what syncs, EXECUTE on replicache_push_begin,
--- replicache_enter, replicache_guard, replicache_check_constraints,
--- replicache_record_failure and on the mutators, and whatever rights the
--- mutators need.
+-- needs the UPDATE right there.) What the role of replicache.fcgi needs, and no
+-- more, is granted by grants.sql.
 --
 -- Why functions name a search_path: with `set search_path from current`, a
 -- function finds these tables whatever the caller's search_path is, and a
@@ -125,15 +127,18 @@ select distinct on (id) id, client_group_id, last_mutation_id, version
 from replicache_client_step
 order by id, last_mutation_id desc;
 
+-- audience              a table or view: the rows' keys, and users who may see
+--                       them; null if everybody may
 -- pull_all, pull_since  the statements a pull runs, see replicache_pull_code
 -- key                   the key as an expression over the table's row t
--- definition            of table and view, to notice that they changed
+-- definition            of table, view and audience, to notice that they changed
 -- code                  of the triggers, as installed
 create table if not exists replicache_table (
   id         int primary key,
   table_name regclass not null unique,
   prefix     text not null unique,
   view       regclass,
+  audience   regclass,
   omit       text[] not null default '{}',
   soft       boolean not null,
   per_user   boolean not null,
@@ -146,7 +151,7 @@ create table if not exists replicache_table (
 
 -- function  with its schema and argument, as text: pg_upgrade refuses regproc
 -- call      the statement a push runs: client ID, group ID, mutation ID, user
---           ID, args
+--           ID, args, claims
 -- run       the statement replicache_guard runs: args
 create table if not exists replicache_mutator (
   name     text primary key,
@@ -167,6 +172,24 @@ create table if not exists replicache_tombstone (
 
 create index if not exists replicache_tombstone_version
   on replicache_tombstone (version);
+
+-- A key that these users are to forget, because its row is gone or out of their
+-- sight; others may still have it. Nobody else is told.
+create table if not exists replicache_hidden (
+  version bigint not null,
+  key     text collate "C" not null,
+  users   text[] not null
+);
+
+create index if not exists replicache_hidden_version
+  on replicache_hidden (version);
+
+-- A user whose clients start over below this version, as everybody's do below
+-- that of replicache_state.
+create table if not exists replicache_user_floor (
+  user_id text primary key,
+  floor   bigint not null
+);
 
 -- args is json, not jsonb: it keeps what jsonb can't hold.
 create table if not exists replicache_failed_mutation (
@@ -347,18 +370,25 @@ $$;
 ----------------------------------------------------------------------------
 
 -- replicache_user_id() returns text
+-- replicache_claim(name text) returns text
 -- replicache_client_id() returns text
 -- replicache_client_group_id() returns text
 -- replicache_mutation_id() returns bigint
 --
--- Who called the mutator that is running: for mutators, triggers, row policies
--- and views. Null outside of a mutator (in a pull only the user is known).
+-- Who called the mutator that is running, and what the claim `name` of their
+-- token says: for mutators, triggers, row policies and views. Null outside of a
+-- mutator (in a pull only the user and the claims are known). A claim that is an
+-- array or an object comes as JSON.
 -- They have a bound body and no search_path so that they can be inlined: a
 -- view may call them once per row.
 
 create or replace function replicache_user_id() returns text
 language sql stable parallel safe
 return nullif(current_setting('replicache.user_id', true), '');
+
+create or replace function replicache_claim(name text) returns text
+language sql stable parallel safe
+return nullif(current_setting('replicache.claims', true), '')::json ->> name;
 
 create or replace function replicache_client_id() returns text
 language sql stable parallel safe
@@ -373,15 +403,16 @@ language sql stable parallel safe
 return nullif(current_setting('replicache.mutation_id', true), '')::bigint;
 
 
--- replicache_enter(client_id, client_group_id, mutation_id, user_id)
---   returns void
+-- replicache_enter(client_id, client_group_id, mutation_id, user_id,
+--   claims default '') returns void
 --
 -- From here to the end of the transaction, or to the next call, this mutation
 -- is being run. For replicache.fcgi, and for running a mutator from psql as a
--- client would.
+-- client would. Claims are those of a token, a JSON object.
 
 create or replace function replicache_enter(
-  client_id text, client_group_id text, mutation_id bigint, user_id text)
+  client_id text, client_group_id text, mutation_id bigint, user_id text,
+  claims text default '')
 returns void
 language plpgsql volatile
 as $$
@@ -394,6 +425,7 @@ begin
   ignored := pg_catalog.set_config('replicache.mutation_id',
     mutation_id::pg_catalog.text, true);
   ignored := pg_catalog.set_config('replicache.user_id', user_id, true);
+  ignored := pg_catalog.set_config('replicache.claims', claims, true);
 end
 $$;
 
@@ -552,7 +584,7 @@ $$;
 
 
 -- replicache_guard(client_id, client_group_id, mutation_id, user_id, name,
---   args, refused default null) returns text
+--   args, refused default null, claims default '') returns text
 --
 -- Runs one mutation so that its failure undoes nothing but itself. Returns
 -- null if it was applied, else the code under which it went to the ledger:
@@ -573,7 +605,7 @@ $$;
 
 create or replace function replicache_guard(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
-  name text, args text, refused text default null)
+  name text, args text, refused text default null, claims text default '')
 returns text
 language plpgsql volatile
 as $$
@@ -584,7 +616,8 @@ declare
   state text;
   message text;
 begin
-  perform replicache_enter(client_id, client_group_id, mutation_id, user_id);
+  perform replicache_enter(client_id, client_group_id, mutation_id, user_id,
+    claims);
 
   if code is null then
     select * into mutator from replicache_mutator as m
@@ -791,6 +824,49 @@ end
 $$;
 
 
+-- replicache_audience_match(table_name, audience, row_name) returns text
+--
+-- Internal: the condition that the user who asks is in the audience of the row;
+-- null without an audience.
+
+create or replace function replicache_audience_match(
+  table_name regclass, audience regclass, row_name text)
+returns text
+language sql stable set search_path from current
+as $$
+  select format('exists (select from %s as a where %s and a.viewer = '
+      '%I.replicache_user_id())',
+    replicache_qualified(audience),
+    replicache_key_match(table_name, 'a', row_name), current_schema())
+  where audience is not null;
+$$;
+
+
+-- replicache_hide_code(registered replicache_table, version text,
+--   row_name text, source text) returns text
+--
+-- Internal: the statement that tells those who are in the audience now to forget
+-- the key of the row called row_name, or of each row of source.
+
+create or replace function replicache_hide_code(
+  registered replicache_table, version text, row_name text,
+  source text default '')
+returns text
+language sql stable set search_path from current
+as $$
+  select format(E'insert into replicache_hidden\n'
+      '    select %s, key, users\n'
+      '    from (select %s as key, array(select distinct viewer::text\n'
+      '            from %s as a where %s\n'
+      '              and viewer is not null) as users%s) as seen\n'
+      '    where users <> ''{}'';',
+    version,
+    replicache_key(registered.table_name, registered.prefix, row_name),
+    replicache_qualified(registered.audience),
+    replicache_key_match(registered.table_name, 'a', row_name), source);
+$$;
+
+
 -- replicache_pull_code(...)
 --
 -- Internal: the two statements that read a registered table.
@@ -808,24 +884,31 @@ $$;
 -- a join): the way to a single row of a view is short, also where its rows are
 -- computed from others, while a join may well compute all of them.
 --
+-- With an audience, both give only rows that the user is in the audience of. Of
+-- others not even the key is told.
+--
 -- `version <= 9223372036854775807` is always true, and stands there for the
 -- planner. Rows above a value it does not know yet it takes for a third of the
 -- table, and reads all of it; those in a range for 0.5 %, and uses the index.
 
 create or replace function replicache_pull_code(
-  table_name regclass, prefix text, soft boolean, view regclass, omit text[],
-  out pull_all text, out pull_since text)
+  table_name regclass, prefix text, soft boolean, view regclass,
+  audience regclass, omit text[], out pull_all text, out pull_since text)
 language plpgsql stable set search_path from current
 as $$
 declare
   source text := replicache_qualified(table_name);
   key text := replicache_key(table_name, prefix, 't');
-  alive text := case when soft
-    then E'\nwhere %s.deleted is not true' else '' end;
   above text := E'\nwhere t.version > $1 and t.version <= 9223372036854775807';
+  -- What a first pull gives, of the rows called %1$s.
+  alive text := coalesce(E'\nwhere ' || nullif(concat_ws(' and ',
+    case when soft then '%1$s.deleted is not true' end,
+    replicache_audience_match(table_name, audience, '%1$s')), ''), '');
   list text := replicache_value_columns(coalesce(view, table_name),
     case when view is null then 't' else 'v' end, omit);
 begin
+  above := concat_ws(E'\n  and ', above,
+    replicache_audience_match(table_name, audience, 't'));
   if view is null then
     pull_all := format(E'select %s as key, false as gone%s\nfrom %s as t%s',
       key, list, source, format(alive, 't'));
@@ -866,7 +949,7 @@ $$;
 -- Internal. definition: the columns, and the text of every view and function
 -- the relation is made of, to be compared with an earlier one. per_user:
 -- whether what it shows depends on who asks: its text, or that of a function
--- it calls, says replicache_user_id or replicache.user_id, or a table under it
+-- it calls, says replicache_user_id or replicache_claim, or a table under it
 -- has row policies. (A function called by such a function is not looked into.)
 
 create or replace function replicache_view_code(
@@ -903,7 +986,7 @@ as $$
        and attname <> 'version')
       || coalesce((select string_agg(E'\n' || name || E'\n' || text, ''
                      order by name collate "C") from text), ''),
-    exists (select from text where text ~ 'replicache[._]user_id')
+    exists (select from text where text ~ 'replicache[._](user_id|claim)')
       or exists (select from used join pg_class as c
                    on class = 'pg_class'::regclass and c.oid = object
                  where c.relrowsecurity);
@@ -925,12 +1008,19 @@ $$;
 --                                                    update of `deleted`
 --     zz_replicache_revive    before insert (soft)   of a deleted row's key:
 --                                                    makes it an update
+--     zz_replicache_hide      before delete          tells the audience
 --     zz_replicache_stamp     before insert, update  sets the version
 --     zz_replicache_insert    after insert           removes a tombstone
 --     zz_replicache_rekey     after update           of a key: leaves a
 --                                                    tombstone for the old one
 --     zz_replicache_gone      after delete           leaves a tombstone
 --     zz_replicache_truncate  after truncate         raises the floor
+--
+-- A table with an audience leaves no tombstones, which everybody would hear of:
+-- it has none of insert, rekey and gone. Instead, before a row is deleted or
+-- changes the columns that its audience depends on, those who could see it are
+-- told to forget its key; whoever can see it afterwards gets it again, since it
+-- has a new version.
 --
 -- The lock is taken before the statement locks its first row, as a push does
 -- it: so the two can't wait for each other.
@@ -1017,6 +1107,7 @@ declare
   generated text;
   -- The row called old lost a row that it refers to, and has to go with it.
   orphan text;
+  hide text := '';
   code text := '';
 begin
   same_key := format(E'(select true from %s as t\n      where %s and %s = %s)',
@@ -1049,18 +1140,36 @@ begin
     where c.conrelid = registered.table_name and c.contype = 'f'
       and c.confdeltype = 'c';
 
+  if registered.audience is not null then
+    hide := replicache_hide_code(registered, 'replicache_next_version()', 'old');
+    code := code || replicache_define(name || 'hide', definer, format($code$
+begin
+  if %s then
+    %s
+  end if;
+  return old;
+end
+$code$, case when soft then E'(old.deleted is true and old.version <='
+        ' (select floor from replicache_state)) is not true' else 'true' end,
+      hide));
+    hide := format(E'    if %s then\n    %s\n    end if;\n',
+      replicache_audience_moves(registered), hide);
+  end if;
+
+  -- An update that changes nothing is none, but for replicache_touch().
   code := code || replicache_define(name || 'stamp', definer, format($code$
 begin
   if tg_op = 'UPDATE' then
     new.version := old.version;
-%s    if new *= old then
+%s    if new *= old
+       and current_setting('replicache.touching', true) is distinct from 'on' then
       return new;
     end if;
-  end if;
+%s  end if;
   new.version := replicache_next_version();
   return new;
 end
-$code$, coalesce(generated, '')));
+$code$, coalesce(generated, ''), hide));
 
   code := code || replicache_define(name || 'insert', definer, format($code$
 begin
@@ -1149,16 +1258,21 @@ create trigger zz_replicache_lock
   for each statement execute function %2$I.replicache_trigger_lock();
 create trigger zz_replicache_stamp before insert or update on %1$s
   for each row execute function %3$sstamp();
-create trigger zz_replicache_insert after insert on %1$s
-  for each row execute function %3$sinsert();
-create trigger zz_replicache_rekey after update on %1$s
-  for each row when (%4$s <> %5$s)
-  execute function %3$srekey();
-create trigger zz_replicache_gone after delete on %1$s
-  for each row execute function %3$sgone();
 create trigger zz_replicache_truncate after truncate on %1$s
   for each statement execute function %2$I.replicache_trigger_truncate();
-$code$, target, current_schema(), name, old_key, new_key)
+$code$, target, current_schema(), name)
+    || format(case when registered.audience is null then $code$
+create trigger zz_replicache_insert after insert on %1$s
+  for each row execute function %2$sinsert();
+create trigger zz_replicache_rekey after update on %1$s
+  for each row when (%3$s <> %4$s)
+  execute function %2$srekey();
+create trigger zz_replicache_gone after delete on %1$s
+  for each row execute function %2$sgone();
+$code$ else $code$
+create trigger zz_replicache_hide before delete on %1$s
+  for each row execute function %2$shide();
+$code$ end, target, name, old_key, new_key)
     || case when soft then format($code$
 create trigger zz_replicache_bury before delete on %1$s
   for each row when (old.deleted is true) execute function %2$sbury();
@@ -1182,7 +1296,7 @@ language sql stable set search_path from current
 as $$
   select coalesce(string_agg(format('drop trigger if exists %I on %s;',
       name, replicache_qualified(table_name)), E'\n'), '')
-  from unnest(array['lock', 'bury', 'delete', 'revive', 'stamp', 'insert',
+  from unnest(array['lock', 'bury', 'delete', 'revive', 'hide', 'stamp', 'insert',
       'rekey', 'gone', 'truncate']) as kind,
     lateral (select 'zz_replicache_' || kind) as t (name);
 $$;
@@ -1197,7 +1311,8 @@ $$;
 --
 -- Internal: tells clients that all keys of a registered table are gone. Where
 -- that can't be found out any more, since the table or a column of its key
--- was dropped, raises the floor, so that clients start over.
+-- was dropped, or is not for everybody to know, raises the floor, so that clients
+-- start over.
 
 create or replace function replicache_leave_tombstones(
   registered replicache_table, version bigint)
@@ -1205,7 +1320,8 @@ returns void
 language plpgsql volatile set search_path from current
 as $$
 begin
-  if exists (select from pg_class where oid = registered.table_name) then
+  if registered.audience is null
+     and exists (select from pg_class where oid = registered.table_name) then
     begin
       execute format('insert into replicache_tombstone
           select %s, %s from %s as t
@@ -1287,13 +1403,13 @@ end
 $$;
 
 
--- replicache_check_table(table_name regclass, view regclass, omit text[])
---   returns void
+-- replicache_check_table(table_name regclass, view regclass, omit text[],
+--   audience regclass) returns void
 --
 -- Internal: raises unless the table can be registered.
 
 create or replace function replicache_check_table(
-  table_name regclass, view regclass, omit text[])
+  table_name regclass, view regclass, omit text[], audience regclass)
 returns void
 language plpgsql stable set search_path from current
 as $$
@@ -1311,6 +1427,10 @@ begin
       using errcode = 'wrong_object_type',
         detail = 'Temporary, unlogged, foreign and partitioned tables, '
           'tables that inherit or are inherited from, and views can''t sync.';
+  elsif class.relforcerowsecurity then
+    raise 'row level security of % is forced', table_name
+      using errcode = 'wrong_object_type',
+        detail = 'The triggers, which run as its owner, have to see all rows.';
   end if;
 
   for part in
@@ -1335,6 +1455,14 @@ begin
       raise 'view % has no column % of type %', view, part.attname, part.type
         using errcode = 'undefined_column',
           hint = 'It needs the columns of the primary key of the table.';
+    elsif audience is not null and not exists (select from pg_attribute
+        where attrelid = audience and attname = part.attname
+          and atttypid = part.atttypid and not attisdropped) then
+      raise 'audience % has no column % of type %', audience, part.attname,
+          part.type
+        using errcode = 'undefined_column',
+          hint = 'It needs the columns of the primary key of the table, and '
+            'viewer.';
     end if;
   end loop;
   if parts = 0 then
@@ -1356,6 +1484,14 @@ begin
     raise '% is not a view', view using errcode = 'wrong_object_type';
   end if;
 
+  if audience is not null and not exists (select from pg_attribute
+      where attrelid = audience and attname = 'viewer' and not attisdropped
+        and replicache_base_type(atttypid)
+          in ('text'::regtype, 'varchar'::regtype)) then
+    raise 'audience % has no column viewer of type text', audience
+      using errcode = 'undefined_column';
+  end if;
+
   select string_agg(name, ', ') into missing from unnest(omit) as name
     where not exists (select from pg_attribute
       where attrelid = coalesce(view, table_name) and attname = name
@@ -1369,7 +1505,8 @@ $$;
 
 
 -- replicache_register_table(table_name regclass, prefix text default null,
---   view regclass default null, omit text[] default '{}') returns void
+--   view regclass default null, omit text[] default '{}',
+--   audience regclass default null) returns void
 --
 -- Makes a table sync: from now on any change of a row, whoever makes it,
 -- reaches the clients, and so do the rows that are there already.
@@ -1383,7 +1520,24 @@ $$;
 --            renamed, computed, hidden; rows left out. It needs the columns of
 --            the primary key under their own names, and may have the table's
 --            `deleted` (without, a first pull is slower). Only a change of
---            the table's own row is noticed, not one of other tables it reads.
+--            the table's own row is noticed; for one of other tables that it
+--            reads there is replicache_touch().
+--     audience
+--            a table or view with the columns of the primary key, and viewer
+--            text, a user ID: a row for each row of the table and each user who may see
+--            it. Others are sent nothing of that row, not even that it exists.
+--
+-- Whose rows. What a view shows may depend on replicache_user_id() and
+-- replicache_claim(), and a table may have row level security (not forced, and
+-- its policies hold for the role of replicache.fcgi, which must not own it).
+-- Such a table needs an audience. It says who may know of a row at all; view and
+-- policies may hide rows beyond that from users in it, who are then told that
+-- the key is gone. When a row changes, the audience before and after is known:
+-- who lost it is told to forget its key, who gained it gets it. When something
+-- else changes that audience, view or policies depend on (a member leaves),
+-- call replicache_touch() in the same transaction, before. An audience of nothing
+-- but the table's own columns needs no touch. (A BEFORE trigger of the app whose
+-- name sorts behind zz_replicache_ must not call off the change of a row.)
 --
 -- The table gets a column `version` if it has none, an index on it, and the
 -- triggers. It needs a primary key of types whose text never changes:
@@ -1399,9 +1553,9 @@ $$;
 -- noticed. (An INSERT takes a version even if ON CONFLICT makes nothing of
 -- it.) After a TRUNCATE, clients start over.
 --
--- Register again after the table or the view changed (a column added, the table
--- renamed), or to change the prefix: then clients get all rows anew. If nothing
--- changed, registering again does nothing.
+-- Register again after the table, the view, the audience or row level security
+-- changed (a column added, the table renamed), or to change the prefix: then
+-- clients get all rows anew. If nothing changed, registering again does nothing.
 --
 -- Not noticed is what fires no triggers: ALTER TABLE, and changes that arrive
 -- by logical replication.
@@ -1411,7 +1565,7 @@ $$;
 
 create or replace function replicache_register_table(
   table_name regclass, prefix text default null, view regclass default null,
-  omit text[] default '{}')
+  omit text[] default '{}', audience regclass default null)
 returns void
 language plpgsql volatile set search_path from current
 set client_min_messages = warning
@@ -1422,7 +1576,7 @@ declare
   other text;
   version bigint;
 begin
-  perform replicache_check_table(table_name, view, omit);
+  perform replicache_check_table(table_name, view, omit, audience);
   perform replicache_lock();
   perform replicache_forget_dropped();
 
@@ -1435,6 +1589,7 @@ begin
   after.prefix := coalesce(prefix, (select relname || '/' from pg_class
     where oid = table_name));
   after.view := view;
+  after.audience := audience;
   after.omit := coalesce(omit, '{}');
 
   select r.prefix into other from replicache_table as r
@@ -1449,16 +1604,26 @@ begin
   after := replicache_describe(after);
   if after is not distinct from before then
     return;
+  elsif after.per_user and audience is null then
+    raise 'what clients see of % depends on the user', table_name
+      using errcode = 'invalid_parameter_value',
+        hint = 'It needs an audience: a table or view of the primary key and '
+          'viewer, the ID of a user who may see that row.';
   end if;
   delete from replicache_table where id = after.id;
   insert into replicache_table select after.*;
 
   -- What clients see has changed, and not only how it is done.
-  if (before.key, before.soft, before.view, before.omit, before.definition)
-     is distinct from
-     (after.key, after.soft, after.view, after.omit, after.definition) then
+  if (before.key, before.soft, before.view, before.omit, before.audience,
+      before.definition) is distinct from
+     (after.key, after.soft, after.view, after.omit, after.audience,
+      after.definition) then
     version := replicache_next_version();
-    if before.key <> after.key then
+    if before.audience is not null
+       or (before.id is not null and after.audience is not null) then
+      -- Who has which rows is not known any more.
+      update replicache_state set floor = version;
+    elsif before.key <> after.key then
       perform replicache_leave_tombstones(before, version);
     end if;
     perform replicache_stamp_all(table_name, version);
@@ -1473,7 +1638,8 @@ $$;
 
 -- replicache_describe(registered replicache_table) returns replicache_table
 --
--- Internal: the same row with what follows from table, prefix, view and omit.
+-- Internal: the same row with what follows from table, prefix, view, omit and
+-- audience.
 
 create or replace function replicache_describe(registered replicache_table)
 returns replicache_table
@@ -1488,11 +1654,17 @@ begin
   select c.pull_all, c.pull_since
     into registered.pull_all, registered.pull_since
     from replicache_pull_code(registered.table_name, registered.prefix,
-      registered.soft, registered.view, registered.omit) as c;
+      registered.soft, registered.view, registered.audience,
+      registered.omit) as c;
   select c.definition, c.per_user
     into registered.definition, registered.per_user
     from replicache_view_code(coalesce(registered.view,
       registered.table_name)) as c;
+  if registered.audience is not null then
+    registered.per_user := true;
+    registered.definition := registered.definition || E'\naudience '
+      || (replicache_view_code(registered.audience)).definition;
+  end if;
   registered.code := replicache_trigger_code(registered);
   return registered;
 end
@@ -1553,6 +1725,139 @@ $$;
 
 
 ----------------------------------------------------------------------------
+-- Who may see what
+----------------------------------------------------------------------------
+
+-- replicache_audience_moves(registered replicache_table) returns text
+--
+-- Internal: the condition that an update of the row called old to the row called
+-- new may change who can see it. It can't if it leaves alone the primary key and
+-- the columns of the table that the audience depends on, as far as those are
+-- known: not if the audience calls a function of the app, mentions the row as a
+-- whole, or depends on a column that is generated; nor with row level security,
+-- whose policies hide rows from people in the audience.
+
+create or replace function replicache_audience_moves(
+  registered replicache_table)
+returns text
+language sql stable set search_path from current
+as $$
+  with recursive used (class, object, column_number, rule) as (
+    select 'pg_class'::regclass::oid, registered.audience::oid, 0, null::oid
+    union
+    select d.refclassid, d.refobjid, d.refobjsubid, r.oid
+    from used as u
+      join pg_rewrite as r
+        on u.class = 'pg_class'::regclass and r.ev_class = u.object
+      join pg_depend as d
+        on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+        and d.deptype = 'n'
+    where u.object <> registered.table_name
+  ), columns as (
+    select attname, attnum, attgenerated
+    from pg_attribute
+    where attrelid = registered.table_name and attnum > 0
+      and not attisdropped
+      and (attnum in (select column_number from used
+                      where class = 'pg_class'::regclass
+                        and object = registered.table_name)
+           or attnum = any (array(select unnest(indkey::int2[]) from pg_index
+                where indrelid = registered.table_name and indisprimary)))
+  )
+  select case
+    when exists (select from used where class = 'pg_proc'::regclass)
+      or exists (select from used as u join pg_rewrite as r on r.oid = u.rule
+                 where r.ev_action::text ~ ':varattno 0 ')
+      or exists (select from columns where attgenerated <> '')
+      or exists (select from pg_class
+                 where oid = registered.table_name and relrowsecurity)
+      then 'true'
+    else (select format('row(%s)::record *<> row(%s)::record',
+        string_agg(format('old.%I', attname), ', ' order by attnum),
+        string_agg(format('new.%I', attname), ', ' order by attnum))
+      from columns)
+  end;
+$$;
+
+
+-- replicache_touch(users text[]) returns void
+--
+-- To be called when these users may see other rows than before, for a reason
+-- that no change of the rows themselves tells: they joined or left a room. Their
+-- clients start over with their next pull, and then have what they may see, and
+-- nothing else. In the transaction of the change, before or after it.
+
+create or replace function replicache_touch(users text[]) returns void
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  version bigint := replicache_next_version();
+begin
+  insert into replicache_user_floor
+    select distinct one, version from unnest(users) as one where one <> ''
+    on conflict (user_id) do update set floor = excluded.floor;
+end
+$$;
+
+
+-- replicache_touch(table_name regclass, column_name text, value text)
+--   returns bigint
+--
+-- To be called before something changes that decides who may see the rows of a
+-- registered table, or what the view shows of them: the rows that have this value
+-- in this column. In the transaction of that change, and before it: who can see
+-- the rows before and not after is told to forget their keys, and who can see
+-- them after gets them (again). Where many rows change for a few people,
+-- replicache_touch(users) is cheaper.
+--
+-- Updates the rows as the owner of this function, changing nothing in them but
+-- the version; the table's own triggers fire. Returns how many rows there were.
+
+create or replace function replicache_touch(
+  table_name regclass, column_name text, value text)
+returns bigint
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  registered replicache_table;
+  type text := (select format_type(atttypid, atttypmod) from pg_attribute
+    where attrelid = table_name and attname = column_name and attnum > 0
+      and not attisdropped);
+  target text;
+  chosen text;
+  touched bigint;
+begin
+  select * into registered from replicache_table as r
+    where r.table_name = replicache_touch.table_name;
+  if not found then
+    raise '% is not registered', table_name
+      using errcode = 'undefined_table';
+  elsif type is null then
+    raise '% has no column %', table_name, column_name
+      using errcode = 'undefined_column';
+  end if;
+
+  target := replicache_qualified(table_name);
+  chosen := format(E'\n          where t.%I = $1::%s', column_name, type);
+  perform replicache_next_version();
+  if registered.audience is not null then
+    -- Deleted rows too: not all may have heard that they are gone.
+    execute replicache_hide_code(registered, 'replicache_next_version()', 't',
+      E'\n          from ' || target || ' as t' || chosen) using value;
+  end if;
+  perform set_config('replicache.touching', 'on', true);
+  execute 'update ' || target || ' as t set version = t.version' || chosen
+    || case when registered.soft then ' and t.deleted is not true' else '' end
+    using value;
+  get diagnostics touched = row_count;
+  perform set_config('replicache.touching', 'off', true);
+  return touched;
+end
+$$;
+
+
+----------------------------------------------------------------------------
 -- Mutators
 ----------------------------------------------------------------------------
 
@@ -1604,7 +1909,7 @@ begin
   mutator.argument := found_function.argument;
   mutator.call := format('select %s($5::pg_catalog.%s) from %I.replicache_enter'
       '($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int8, '
-      '$4::pg_catalog.text)',
+      '$4::pg_catalog.text, $6::pg_catalog.text)',
     qualified, found_function.argument, current_schema());
   mutator.run := format('select %s($1)', qualified);
   if not exists (select from replicache_mutator as m where m = mutator) then
@@ -1693,6 +1998,8 @@ begin
   perform replicache_lock();
   taken := replicache_raise_version(replicache_clock_version());
   delete from replicache_version where version < taken;
+  delete from replicache_hidden;
+  delete from replicache_user_floor;
   update replicache_state set floor = taken, epoch = taken;
   return taken;
 end
@@ -1743,7 +2050,9 @@ begin
   delete from replicache_version_time where version < horizon;
 
   -- The floor first: the triggers let only rows below it go.
-  select max(version) into highest from replicache_tombstone
+  select max(version) into highest
+    from (select version from replicache_tombstone
+          union all select version from replicache_hidden) as gone
     where version <= horizon;
   for registered in
     select replicache_qualified(t.table_name) as target,
@@ -1764,6 +2073,11 @@ begin
   delete from replicache_tombstone where version <= horizon;
   get diagnostics one = row_count;
   dropped := dropped + one;
+  delete from replicache_hidden where version <= horizon;
+  get diagnostics one = row_count;
+  dropped := dropped + one;
+  delete from replicache_user_floor as u using replicache_state as s
+    where u.floor <= s.floor;
   for registered in
     select replicache_qualified(t.table_name) as target,
       replicache_unreferenced(t.table_name) as unreferenced
@@ -1824,7 +2138,7 @@ begin
   for one in select * from replicache_table order by id loop
     begin
       perform replicache_register_table(one.table_name, one.prefix, one.view,
-        one.omit);
+        one.omit, one.audience);
     exception when others then
       raise warning 'table % was not brought up to date: %', one.table_name,
         sqlerrm;

@@ -33,16 +33,20 @@ from (select * from unnest($1::text[]) as a (id) limit cardinality($1::text[]))
     (select * from replicache_client_step
      where id = asked.id order by last_mutation_id desc limit 1) as c;
 
--- $1 group IDs, $2 a version for each. What pulls have to know first, all of
--- one snapshot: where the database is; since when it runs (another server, or
--- one that was restored, started at another time); whose the group is (null if
--- it does not exist); and which of its clients moved on since the version, as
--- the members of a JSON object.
+-- $1 group IDs, $2 a version and $3 a user for each. What pulls have to know
+-- first, all of one snapshot: where the database is, and the floor of the user;
+-- since when it runs (another server, or one that was restored, started at
+-- another time); whose the group is (null if it does not exist); and which of
+-- its clients moved on since the version, as the members of a JSON object.
 --
 -- The limits tell the planner that there are few, so that it keeps one plan, and
 -- the left join that it should read the state once.
 prepare pull_look as
-select asked.n, version, floor, epoch, revision,
+select asked.n, version,
+  case when asked.user_id = '' then floor else
+    greatest(floor, (select mine.floor from replicache_user_floor as mine
+                     where mine.user_id = asked.user_id)) end as floor,
+  epoch, revision,
   (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as started,
   (select user_id from replicache_client_group
    where id = asked.client_group_id) as user_id,
@@ -58,8 +62,8 @@ from (select (select max(version) from replicache_version) as version,
         floor, epoch, revision
       from replicache_state limit 1) as here
   left join (select *
-             from unnest($1::text[], $2::bigint[]) with ordinality
-                 as a (client_group_id, since, n)
+             from unnest($1::text[], $2::bigint[], $3::text[])
+                 with ordinality as a (client_group_id, since, user_id, n)
              limit cardinality($1::text[])) as asked on true;
 
 -- $1 version: the keys that are gone since. (Why the upper bound: see
@@ -69,6 +73,14 @@ select key
 from replicache_tombstone
 where version > $1::bigint and version <= 9223372036854775807;
 
+-- $1 version, $2 user: the keys that this user lost since, though others may
+-- still have them.
+prepare pull_hidden as
+select distinct key
+from replicache_hidden
+where version > $1::bigint and version <= 9223372036854775807
+  and users @> array[$2::text];
+
 -- For this transaction: $1 statement_timeout, $2 lock_timeout,
 -- $3 idle_in_transaction_session_timeout, in milliseconds.
 prepare set_limits as
@@ -76,10 +88,12 @@ select set_config('statement_timeout', $1::text, true),
   set_config('lock_timeout', $2::text, true),
   set_config('idle_in_transaction_session_timeout', $3::text, true);
 
--- For this transaction, a pull: $1 who asks. A pull of many rows looks dear to
--- the planner, but is over before a JIT compiler or parallel workers would pay.
+-- For this transaction, a pull: $1 who asks, $2 the claims of the token. A pull
+-- of many rows looks dear to the planner, but is over before a JIT compiler or
+-- parallel workers would pay.
 prepare set_user as
 select set_config('replicache.user_id', $1::text, true),
+  set_config('replicache.claims', $2::text, true),
   set_config('jit', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true);
 
@@ -90,10 +104,10 @@ select replicache_push_begin($1::text[], $2::text[], $3::text[], $4::text[],
   $5::bigint[], $6::bigint[], $7::bigint) as version;
 
 -- $1 client ID, $2 group ID, $3 mutation ID, $4 user ID, $5 name, $6 args,
--- $7 the code if the mutation is not to be run, else null.
+-- $7 the code if the mutation is not to be run, else null, $8 claims.
 prepare guard as
 select replicache_guard($1::text, $2::text, $3::bigint, $4::text, $5::text,
-  $6::text, $7::text) as code;
+  $6::text, $7::text, $8::text) as code;
 
 -- What is registered.
 prepare registry_tables as

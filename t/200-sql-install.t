@@ -107,7 +107,7 @@ my $picture = q(
 	is($elsewhere->value(q(select content from "My Sync".message where not deleted)), 'again', 'and a revival');
 	my $call = $elsewhere->value(q(select call from "My Sync".replicache_mutator where name = 'createMessage'));
 	$elsewhere->query("prepare m as $call");
-	$elsewhere->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}')));
+	$elsewhere->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}', '')));
 	is($elsewhere->value(q(select count(*) from "My Sync".message)), 2, 'and a mutator');
 	is($elsewhere->value('select "My Sync".replicache_new_epoch()'),
 	    $elsewhere->value('select floor from "My Sync".replicache_state'), 'and a new epoch');
@@ -143,13 +143,8 @@ my $picture = q(
 		like($writer->error("select $function"), qr/42501/, "$function is denied");
 	}
 
-	$owner->query(q(
-		grant select on replicache_version, replicache_state, replicache_client_group, replicache_client_step,
-			replicache_table, replicache_mutator, replicache_schema_version, replicache_tombstone to web;
-		grant select on message_entry to web;
-		grant select, insert, update, delete on message to web;
-		grant execute on function replicache_push_begin, replicache_enter, replicache_guard,
-			replicache_check_constraints, replicache_record_failure, create_message, delete_message to web));
+	$cluster->grant($database, 'web');
+	$owner->query('grant insert, update, delete on message to web');
 	my $web = $cluster->session($database, 'web');
 	$web->send(qq(\\i $schema/statements.sql));
 	$web->wait;
@@ -157,12 +152,12 @@ my $picture = q(
 	$web->query(q(execute push_begin ('{g}', '{u}', '{c}', '{g}', '{0}', '{2}', null)));
 	my $call = $web->value(q(select call from replicache_mutator where name = 'createMessage'));
 	$web->query("prepare m as $call");
-	$web->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}')));
-	is($web->value(q(execute guard ('c', 'g', 2, 'u', 'deleteMessage', 'null', null))), 'mutator_error', 'the guard runs as web');
+	$web->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}', '')));
+	is($web->value(q(execute guard ('c', 'g', 2, 'u', 'deleteMessage', 'null', null, ''))), 'mutator_error', 'the guard runs as web');
 	$web->query('commit');
 	is($owner->value('select count(*) from replicache_failed_mutation'), 1, 'and records');
 	is(scalar @{ $web->query($web->value('select pull_all from replicache_table')) }, 2, 'web pulls');
-	$web->query(q(execute pull_look ('{g}', '{0}')));
+	$web->query(q(execute pull_look ('{g}', '{0}', '{u}')));
 	like($web->error('select replicache_purge()'), qr/42501/, 'web can not purge');
 	like($web->error('insert into replicache_version values (1)'), qr/42501/, 'nor forge a version');
 }

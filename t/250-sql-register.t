@@ -238,9 +238,25 @@ from public.kinds as t), 'plain types as they are, others as JSON');
 		create view mine4 as select id from mine where owner = me();
 		create table secret (id int primary key, of text);
 		create view mine5 as select id from mine join secret using (id);
+		create view mine6 as select id from mine where owner = replicache_claim('name');
+		create view may as select id, owner as viewer from mine;
+		create view may1 as select id from mine;
+		create view may2 as select owner as viewer from mine;
+		create view may3 as select id, 7 as viewer from mine;
 	));
+	refused(qq('mine', view => '$_'), qr/22023: what clients see of mine depends on the user/,
+	    "$_ without an audience") for qw(mine2 mine3 mine4 mine6);
+	refused(q('mine', audience => 'may1'), qr/42703: audience may1 has no column viewer/, 'an audience without users');
+	refused(q('mine', audience => 'may2'), qr/42703: audience may2 has no column id/, 'an audience without keys');
+	refused(q('mine', audience => 'may3'), qr/42703: audience may3 has no column viewer/, 'an audience of numbers');
+	$session->query('create table forced (id int primary key); alter table forced enable row level security, force row level security');
+	refused(q('forced'), qr/42809: row level security of forced is forced/, 'forced row level security');
 	my $is = sub {
-		register(q('mine'), "view => $_[0]");
+		my ($view) = @_;
+		my $alone = $session->error("select replicache_register_table('mine', view => $view)") eq '';
+		register(q('mine'), "view => $view", q(audience => 'may')) if !$alone;
+		ok($session->value(q(select per_user from replicache_table where prefix = 'mine/')) eq ($alone ? 'f' : 't'),
+		    "$view: per user only with an audience");
 		return $session->value(q(select per_user from replicache_table where prefix = 'mine/'));
 	};
 	is($is->('null'), 'f', 'a table is the same for all');
@@ -325,7 +341,7 @@ from public.kinds as t), 'plain types as they are, others as JSON');
 	is($session->value(q(select count(*) from replicache_mutator where name = 'it''s/"a" %s')), 1, 'odd names');
 	for my $row (@{ $session->query('select name, call from replicache_mutator') }) {
 		is($session->error("prepare x as $row->[1]"), '', "the call of $row->[0] can be prepared");
-		is($session->error("execute x ('c', 'g', 1, 'u', '{}'); deallocate x"), '', 'and run');
+		is($session->error("execute x ('c', 'g', 1, 'u', '{}', ''); deallocate x"), '', 'and run');
 	}
 	for my $bad (qw(two wrong nothing good(text) proc), '') {
 		like($session->error("select replicache_register_mutator('m', '$bad')"), qr/42883|42P13|42602/, "refused: '$bad'");

@@ -155,9 +155,9 @@ $session->query(q(do $$ begin perform replicache_register_mutator('who', 'who');
 	$session->query("prepare who as $call");
 	my $who = 'select concat_ws(\' \', replicache_client_id(), replicache_client_group_id(), replicache_mutation_id(), replicache_user_id())';
 	is($session->value("$who || '.'"), '.', 'outside nobody');
-	$session->query(q(begin; execute who ('c', 'g', 7, 'me', '"w1"'); ));
+	$session->query(q(begin; execute who ('c', 'g', 7, 'me', '"w1"', ''); ));
 	is($session->value($who), 'c g 7 me', 'from the call on');
-	$session->query(q(execute who ('c2', 'g2', 9007199254740991, '', '"w2"'); commit));
+	$session->query(q(execute who ('c2', 'g2', 9007199254740991, '', '"w2"', ''); commit));
 	is($session->value(q(select string_agg(sender, '; ' order by id) from message)), 'c g 7 me; c2 g2 9007199254740991', 'each mutation has its own');
 	is($session->value("$who || '.'"), '.', 'gone with the transaction');
 	$session->query(q(begin; select set_config('replicache.user_id', 'someone', true)));
@@ -282,7 +282,7 @@ $session->query(q(
 $session->query('set search_path = public, other');
 is((guard('look', '1'))[0], 'applied', 'the search_path of the session');
 my $look = $session->value(q(select call from replicache_mutator where name = 'look'));
-$session->query("prepare look as $look; execute look ('c', 'g', 1, 'u', '1')");
+$session->query("prepare look as $look; execute look ('c', 'g', 1, 'u', '1', '')");
 is($session->value('select count(distinct note) from elsewhere'), 1, 'the same as without a guard');
 $session->query('reset search_path');
 

@@ -60,8 +60,8 @@ for my $stats ('before ANALYZE', 'after it') {
 		for my $case ([ "plain ($version)", 'plain_version_idx' ], [ "soft ($version)", 'soft_version_idx' ],
 		    [ "pull_tombstones ($version)", 'replicache_tombstone_version' ],
 		    [ q(look_clients ('{c1,c2}')), 'replicache_client_step_pkey' ], [ q(look_groups ('{g1}')), 'replicache_client_group_pkey' ],
-		    [ "pull_look ('{g1}', '{$version}')", 'replicache_version_pkey' ],
-		    [ "pull_look ('{g1}', '{$version}')", 'replicache_client_step_client_group_id' ]) {
+		    [ "pull_look ('{g1}', '{$version}', '{u}')", 'replicache_version_pkey' ],
+		    [ "pull_look ('{g1}', '{$version}', '{u}')", 'replicache_client_step_client_group_id' ]) {
 			my ($statement, $index) = @$case;
 			my $plan = plan_of($statement);
 			# A thousand rows, which it is without statistics, are worth a join.

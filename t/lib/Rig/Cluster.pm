@@ -128,28 +128,37 @@ sub admin
 	return $self->{admin} //= $self->session('postgres', 'postgres');
 }
 
-# Run files of SQL as psql does; dies when a statement fails. Returns what
-# psql said.
+# Run files of SQL as psql does, with these variables; dies when a statement
+# fails. Returns what psql said.
 sub run_file
 {
-	my ($self, $database, $path, $user) = @_;
-	return $self->run_files($database, [$path], $user);
+	my ($self, $database, $path, $user, %variables) = @_;
+	return $self->run_files($database, [$path], $user, %variables);
 }
 
 sub run_files
 {
-	my ($self, $database, $paths, $user) = @_;
+	my ($self, $database, $paths, $user, %variables) = @_;
 	return '' unless @$paths;
 	my $log = "$self->{folder}/psql.log";
 	open my $out, '>', $log or die "$log: $!";
 	my $pid = start_process(
 		[ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1',
+		    (map { ('-v', "$_=$variables{$_}") } keys %variables),
 		    (map { ('-f', $_) } @$paths),
 		    '-d', $self->conninfo($database, $user) ],
 		stdout => $out, stderr => $out);
 	my $status = reap_process($pid, 60);
 	die "@$paths:\n" . slurp($log) if !defined $status || $status != 0;
 	return slurp($log);
+}
+
+# Let this role run the program on the database.
+sub grant
+{
+	my ($self, $database, $role) = @_;
+	$self->run_file($database, srcdir() . '/schema/grants.sql', undef,
+	    role => $role);
 }
 
 # A new database, copied from a template. Returns its name.
