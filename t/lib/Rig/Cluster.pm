@@ -200,6 +200,7 @@ sub files
 		empty => [],
 		core => [ "$top/schema/replicache.sql" ],
 		chat => [ "$top/schema/replicache.sql", "$top/schema/chat.sql" ],
+		rooms => [ "$top/schema/replicache.sql", "$top/schema/rooms.sql" ],
 		cases => [ "$top/schema/replicache.sql", "$top/schema/chat.sql",
 			sort glob "$top/t/schema/*.sql" ],
 	);
