@@ -19,14 +19,16 @@ my $count = 0;
 
 sub is_installed { return defined find_tool('nginx') }
 
-# Options: lines to add to the location, as one string.
+# Lines to add to the location, as one string; and, as pairs: workers,
+# connections (of each worker), tcp (an address of 127.0.0.1 to listen on, too,
+# as HOST:PORT and what else follows "listen").
 sub start
 {
-	my ($class, $fastcgi, $lines) = @_;
+	my ($class, $fastcgi, $lines, %option) = @_;
 	my $folder = workdir() . '/nginx' . ++$count;
 	mkdir $folder or die "$folder: $!";
 	my $self = bless { folder => $folder, path => "$folder/socket" }, $class;
-	spew("$folder/conf", configuration($folder, $fastcgi, $lines // ''));
+	spew("$folder/conf", configuration($folder, $fastcgi, $lines // '', %option));
 	open my $log, '>>', "$folder/out" or die "$folder/out: $!";
 	$self->{pid} = start_process(
 		[ find_tool('nginx'), '-p', $folder, '-c', "$folder/conf",
@@ -42,7 +44,11 @@ sub start
 
 sub configuration
 {
-	my ($folder, $fastcgi, $lines) = @_;
+	my ($folder, $fastcgi, $lines, %option) = @_;
+	my $workers = $option{workers} // 1;
+	my $connections = $option{connections} // 512;
+	my $files = defined $option{connections} ? "worker_rlimit_nofile $connections;" : '';
+	my $tcp = defined $option{tcp} ? "listen $option{tcp};" : '';
 	my $user = $> == 0 ? 'user root;' : '';
 	my $temp = join "\n", map { "\t${_}_temp_path $folder/$_;" }
 	    qw(client_body proxy fastcgi uwsgi scgi);
@@ -55,11 +61,12 @@ sub configuration
 		'REMOTE_ADDR 127.0.0.1', 'PATH_INFO $fastcgi_path_info');
 	return <<"CONF";
 daemon off;
-worker_processes 1;
+worker_processes $workers;
+$files
 pid $folder/pid;
 error_log $folder/error.log info;
 $user
-events { worker_connections 512; }
+events { worker_connections $connections; }
 http {
 	access_log off;
 	merge_slashes off;
@@ -67,6 +74,7 @@ http {
 $temp
 	server {
 		listen unix:$folder/socket;
+		$tcp
 		location /replicache {
 			fastcgi_split_path_info ^(/replicache)((?s).*)\\z;
 $params
