@@ -32,7 +32,7 @@ print_help(FILE *out)
 	fputs("Usage: replicache.fcgi [--config FILE] [--listen PATH]\n"
 	      "       replicache.fcgi [--config FILE] --check-config | "
 	      "--dump-config\n"
-	      "       replicache.fcgi --help | --version\n"
+	      "       replicache.fcgi --example-config | --help | --version\n"
 	      "\n"
 	      "A Replicache server: push and pull over FastCGI, beside "
 	      "Postgres.\n"
@@ -40,13 +40,16 @@ print_help(FILE *out)
 	      "and systemd\n"
 	      "start it; runs as a CGI program when the web server does.\n"
 	      "\n"
-	      "  --config FILE   read the settings from FILE\n"
-	      "  --listen PATH   listen on a Unix socket at PATH, mode 0660\n"
-	      "  --check-config  check the settings, and exit 0 if they are "
+	      "  --config FILE     read the settings from FILE\n"
+	      "  --listen PATH     listen on a Unix socket at PATH, mode 0660\n"
+	      "  --check-config    check the settings, and exit 0 if they are "
 	      "good\n"
-	      "  --dump-config   print the settings in force\n"
-	      "  --help          print this\n"
-	      "  --version       print the version\n"
+	      "  --dump-config     print the settings in force, and where each "
+	      "comes from\n"
+	      "  --example-config  print a file of all settings, commented "
+	      "out\n"
+	      "  --help            print this\n"
+	      "  --version         print the version\n"
 	      "\n"
 	      "Settings, by environment variable and by key in the file "
 	      "(default in\n"
@@ -94,6 +97,7 @@ read_options(int argc, char **argv, struct options *options)
 		LISTEN,
 		CHECK,
 		DUMP,
+		EXAMPLE,
 		HELP,
 		SHOW_VERSION
 	};
@@ -102,6 +106,7 @@ read_options(int argc, char **argv, struct options *options)
 	    {"listen", required_argument, NULL, LISTEN},
 	    {"check-config", no_argument, NULL, CHECK},
 	    {"dump-config", no_argument, NULL, DUMP},
+	    {"example-config", no_argument, NULL, EXAMPLE},
 	    {"help", no_argument, NULL, HELP},
 	    {"version", no_argument, NULL, SHOW_VERSION}, {NULL, 0, NULL, 0}};
 	int option;
@@ -120,6 +125,9 @@ read_options(int argc, char **argv, struct options *options)
 		case DUMP:
 			options->action = dump_config;
 			break;
+		case EXAMPLE:
+			settings_sample(stdout);
+			return EXIT_SUCCESS;
 		case HELP:
 			print_help(stdout);
 			return EXIT_SUCCESS;

@@ -123,4 +123,7 @@ void settings_dump(const struct settings *settings, FILE *out);
 /* Prints every setting's environment variable, key, help and default. */
 void settings_help(FILE *out);
 
+/* Prints a file of all settings, each with its help and commented out. */
+void settings_sample(FILE *out);
+
 #endif
