@@ -24,10 +24,9 @@
  * anyway, and the version need not be read for each of a thousand a second. */
 #define CHANGES_PAUSE_MS 50
 
-/* The version is read as often at least, and must come within that time: a
- * connection that is dead, but was not closed, is found in 15 s. */
-#define CHANGES_CHECK_MS 10000
-#define CHANGES_PATIENCE_MS 5000
+/* Of listen_timeout, a part is left for the answer of a connection that was
+ * silent for the rest of it. */
+#define CHANGES_PATIENCE_PART 3
 
 /* The connection is closed after so long a time without interest. */
 #define CHANGES_IDLE_MS 120000
@@ -158,6 +157,12 @@ tell(struct changes *changes, struct db *db, struct error *error)
 	return rc;
 }
 
+static long
+patience(const struct changes *changes)
+{
+	return changes->settings->listen_timeout / CHANGES_PATIENCE_PART;
+}
+
 static struct db *
 connect_and_listen(struct changes *changes, struct error *error)
 {
@@ -169,7 +174,7 @@ connect_and_listen(struct changes *changes, struct error *error)
 
 	if (db == NULL)
 		return NULL;
-	db_set_patience(db, CHANGES_PATIENCE_MS);
+	db_set_patience(db, patience(changes));
 	if (run(db, STATEMENT_LISTEN, NULL, error) < 0 ||
 	    tell(changes, db, error) < 0) {
 		db_close(db);
@@ -186,8 +191,9 @@ follow(struct changes *changes, struct db *db, struct error *error)
 	int64_t needed = clock_ms();
 
 	while (!is_stopping(changes)) {
-		int rc = db_wait_notified(
-		    db, changes->wake, CHANGES_CHECK_MS, error);
+		long quiet =
+		    changes->settings->listen_timeout - patience(changes);
+		int rc = db_wait_notified(db, changes->wake, quiet, error);
 
 		take_wake(changes);
 		if (rc < 0 || tell(changes, db, error) < 0)

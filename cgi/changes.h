@@ -8,7 +8,8 @@
  * something happened: what the version is, is read after it, so that nobody who
  * may NOTIFY can tell lies, and so that a burst of commits is one change. The
  * version is also read after LISTEN has begun, so none is missed in between,
- * and every few seconds, which finds a connection that died silently.
+ * and when it was silent for long, which finds a connection that died without a
+ * word (listen_timeout).
  */
 #ifndef REPLICACHE_CHANGES_H
 #define REPLICACHE_CHANGES_H

@@ -59,6 +59,7 @@ struct settings {
 	_Atomic long batch_bytes;       /* bytes of args in one transaction */
 	_Atomic long batch_time;        /* ms a push may be worked on */
 	_Atomic long connect_timeout;   /* ms */
+	_Atomic long listen_timeout;    /* ms */
 	_Atomic long statement_timeout; /* ms */
 	_Atomic long lock_timeout;      /* ms */
 	_Atomic long pull_timeout;      /* ms */

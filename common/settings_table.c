@@ -47,6 +47,11 @@ static const struct setting table[] = {
 	"the same, straight to the primary, if database is a pooler or a "
 	"standby, where LISTEN does not work",
 	NULL},
+    {NUMBER(listen_timeout, AT_HUP, "15000", 100, 3600000),
+	"REPLICACHE_LISTEN_TIMEOUT",
+	"ms in which a connection for LISTEN that died silently is found",
+	"Streams miss changes meanwhile, and are poked then. A check is one "
+	"read of the version, in silence."},
     {CHOICE(auth, AT_START, "", auth_choices), "REPLICACHE_AUTH",
 	"who may push and pull; must be said: none = anybody", NULL},
     {STRING(allowed_origins, AT_HUP), "REPLICACHE_ALLOWED_ORIGINS",
@@ -117,7 +122,7 @@ static const struct setting table[] = {
     {NUMBER(poke_streams, AT_START, "20000", 0, 1000000),
 	"REPLICACHE_POKE_STREAMS",
 	"most streams and long-polls that this process holds",
-	"A stream is a descriptor and some 600 bytes here, but two "
+	"A stream is a descriptor and some 200 bytes here, but two "
 	"connections in the web server."},
     {NUMBER(poke_user_streams, AT_HUP, "20", 1, 1000000),
 	"REPLICACHE_POKE_USER_STREAMS",

@@ -301,6 +301,33 @@ subtest 'the connection that listens is lost' => sub {
 	}, REPLICACHE_LISTEN_DATABASE => "$environment{REPLICACHE_DATABASE} application_name=listens");
 };
 
+subtest 'the connection that listens is dead, but was not closed' => sub {
+	with(sub {
+		my ($own) = @_;
+		my @stream = map { stream($own, version => version()) } 1 .. 3;
+		my $poll = poll($own, version => version());
+		$_->block(5) for @stream;
+		my $listens = q(from pg_stat_activity where application_name = 'silent');
+		my $backend = wait_until(sub {
+			$session->value("select pid $listens and query ~* 'version' and state = 'idle'");
+		}, 'it to listen', 10);
+		kill 'STOP', $backend or die "STOP $backend: $!";
+		my $version = commit();
+		my $told = sub {
+			my ($stream) = @_;
+			1 while ($stream->poke(20) // return 0) < $version;
+			return 1;
+		};
+		ok($told->($_), 'a stream is poked nevertheless') for @stream;
+		is_version($poll->answer(20), $version, 'a poll is answered');
+		cmp_ok(metric($own, 'listen_lost_total'), '>=', 1, 'it was given up');
+		kill 'CONT', $backend;
+		$version = commit();
+		ok($told->($_), 'changes are seen again') for @stream;
+	}, REPLICACHE_LISTEN_TIMEOUT => 1500,
+		REPLICACHE_LISTEN_DATABASE => "$environment{REPLICACHE_DATABASE} application_name=silent");
+};
+
 subtest 'notifications that lie' => sub {
 	my $stream = stream($program, version => version());
 	$stream->block(5);

@@ -36,6 +36,7 @@ static const struct number numbers[] = {
     NUMBER(batch_mutations, "BATCH_MUTATIONS", 1000, 1, 100000),
     NUMBER(batch_bytes, "BATCH_BYTES", 8388608, 1024, INT_MAX),
     NUMBER(batch_time, "BATCH_TIME", 20000, 100, 3600000),
+    NUMBER(listen_timeout, "LISTEN_TIMEOUT", 15000, 100, 3600000),
     NUMBER(connect_timeout, "CONNECT_TIMEOUT", 900, 10, 60000),
     NUMBER(statement_timeout, "STATEMENT_TIMEOUT", 5000, 1, 3600000),
     NUMBER(lock_timeout, "LOCK_TIMEOUT", 2000, 1, 3600000),
