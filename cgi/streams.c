@@ -36,6 +36,10 @@
  * not end together. */
 #define AGE_PART 4
 
+/* The pause after all streams were looked after: what is due within it is
+ * done together. */
+#define LOOK_PAUSE_MS 20
+
 /* Events taken at a time. */
 #define EVENTS 256
 
@@ -356,6 +360,8 @@ look_after(struct streams *streams, int64_t now)
 				streams->due = due;
 		}
 	}
+	if (streams->due < now + LOOK_PAUSE_MS)
+		streams->due = now + LOOK_PAUSE_MS;
 }
 
 /* Takes in what workers handed over. */
