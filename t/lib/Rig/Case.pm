@@ -117,8 +117,9 @@ sub run_case
 	my @section = parse(slurp($file), $file);
 	my %first = map { $_->{name} => $_ } reverse @section;
 	if (my $ways = $first{ways}) {
-		plan skip_all => "not as $way->{name}"
-		    unless grep { $_ eq $way->{name} } split ' ', $ways->{text};
+		my %named = map { $_ => 1 } split ' ', $ways->{text};
+		my $fits = grep { $named{$_} } $way->names;
+		plan skip_all => "not as $way->{name}" if $named{not} ? $fits : !$fits;
 	}
 	plan skip_all => 'sets raw parameters'
 	    if !$way->has_params && grep { needs_params($_) } @section;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# One HTTP/1.1 request over a Unix socket, byte for byte as the test says.
+# One HTTP/1.1 request over a Unix socket or to a port of this machine, byte for
+# byte as the test says.
 
 package Rig::Http;
 
@@ -9,17 +10,17 @@ use warnings;
 
 use Errno;
 use IO::Select;
+use IO::Socket::INET;
 use IO::Socket::UNIX;
 use Socket qw(SOCK_STREAM);
 use Time::HiRes qw(time);
 
-# request($socket_path, $method, $target, headers => {}, body => ...,
+# request($socket_path_or_port, $method, $target, headers => {}, body => ...,
 # chunked => 1, seconds => 60). The answer is as Rig::Fastcgi's.
 sub request
 {
 	my ($path, $method, $target, %option) = @_;
-	my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $path)
-	    or die "$path: $!\n";
+	my $socket = open_socket($path) or die "$path: $!\n";
 	my %header = (Host => 'localhost', Connection => 'close',
 	    %{ $option{headers} // {} });
 	my $body = $option{body};
@@ -32,6 +33,14 @@ sub request
 	my $head = "$method $target HTTP/1.1\r\n" . join '',
 	    map { "$_: $header{$_}\r\n" } grep { defined $header{$_} } sort keys %header;
 	return exchange($socket, "$head\r\n" . ($body // ''), $option{seconds} // 60);
+}
+
+sub open_socket
+{
+	my ($path) = @_;
+	return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $path)
+	    if $path =~ /^\d+$/;
+	return IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $path);
 }
 
 sub chunks

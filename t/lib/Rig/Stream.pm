@@ -51,13 +51,12 @@ sub fastcgi
 		start => time }, $class;
 }
 
-# Through the web server that listens on the Unix socket $path.
+# Through the web server that listens on the Unix socket, or the port, $path.
 sub http
 {
 	my ($class, $path, %option) = @_;
 	my ($query, $header) = options(%option);
-	my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $path)
-	    or die "$path: $!\n";
+	my $socket = Rig::Http::open_socket($path) or die "$path: $!\n";
 	$header = { Host => 'localhost', %$header };
 	my $target = '/replicache/poke' . ($query eq '' ? '' : "?$query");
 	my $method = $option{method} // 'GET';

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The three ways a request reaches the program: "cgi", "fastcgi" and "nginx".
+# The ways a request reaches the program: "cgi", "fastcgi", "nginx", and those of
+# other web servers, which say by kinds() which of these they are like.
 # begin() and end() enclose the cases on one database; request() takes what
 # Rig::Case read.
 
@@ -11,6 +12,7 @@ use warnings;
 
 use Test::More;
 
+use Rig::Apache;
 use Rig::Nginx;
 use Rig::Place qw(workdir);
 use Rig::Program;
@@ -22,6 +24,11 @@ sub new
 }
 
 sub is_possible { return 1 }
+
+# What a case may call this way.
+sub names { return ($_[0]{name}, $_[0]->kinds) }
+
+sub kinds { return () }
 
 # May a case set parameters no web server would send?
 sub has_params { return 1 }
@@ -145,6 +152,32 @@ sub request
 	$path .= "?$option{query}" if defined $option{query};
 	return $self->{nginx}->request($method, $path, headers => \%header,
 	    body => $option{body}, chunked => $option{chunked});
+}
+
+# A web server before a program that the test has started. A request as in nginx.
+package Rig::Way::Front;
+our @ISA = ('Rig::Way::Nginx');
+
+sub kinds { return ('nginx') }
+
+sub start_server { die "to be overridden\n" }
+
+sub prepare
+{
+	my ($self) = @_;
+	$self->Rig::Way::Fastcgi::prepare;
+	$self->{nginx} = $self->start_server($self->{path});
+}
+
+package Rig::Way::Apacheproxy;
+our @ISA = ('Rig::Way::Front');
+
+sub is_possible { return Rig::Apache->is_installed('proxy_fcgi') }
+
+sub start_server
+{
+	my ($self, $path) = @_;
+	return Rig::Apache->start(example => 'apache/proxy.conf', socket => $path);
 }
 
 1;

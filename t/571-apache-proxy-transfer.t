@@ -1,0 +1,29 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# What lies between the program and a browser: Apache with mod_proxy_fcgi.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Apache;
+use Rig::Behind;
+use Rig::Cluster;
+use Rig::Program;
+
+plan skip_all => 'no Apache here' unless Rig::Apache->is_installed('proxy_fcgi');
+
+my $cluster = Rig::Cluster->start;
+my $database = $cluster->database('cases');
+my $session = $cluster->session($database);
+my $program = Rig::Program->start(REPLICACHE_METRICS => 'on',
+	REPLICACHE_DATABASE => $cluster->conninfo($database));
+my $front = Rig::Apache->start(example => 'apache/proxy.conf', socket => $program->path);
+
+Rig::Behind::check($front, $session, $program);
+is($program->stop, 0, 'the program ends in order');
+done_testing;
