@@ -136,7 +136,7 @@ send_tidy(struct db *db, struct error *error)
 	return 0;
 }
 
-/* All of it is one group: it takes one write to send and one to answer. */
+/* Two groups: the session is reset while COMMIT's answer is on its way. */
 static int
 send_all(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
@@ -150,7 +150,7 @@ send_all(struct db *db, const struct settings *settings,
 		if (send_call(db, registration, &plan->calls[i], error) < 0)
 			return -1;
 	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
-	    send_tidy(db, error) < 0)
+	    db_sync(db, error) < 0 || send_tidy(db, error) < 0)
 		return -1;
 	return db_sync(db, error);
 }
@@ -211,7 +211,7 @@ apply_run(struct db *db, const struct settings *settings,
 			return -1;
 		}
 	}
-	if (take_commit(db, error) < 0)
+	if (take_commit(db, error) < 0 || db_finish(db, error) < 0)
 		return -1;
 	metrics_observe(METRICS_LOCK_HELD, (uint64_t)(clock_us() - begun));
 	metrics_observe(METRICS_BATCH_SIZE, plan->call_count);
@@ -225,14 +225,15 @@ apply_end(struct db *db, bool committed)
 {
 	struct error ignored;
 
-	if (db_finish(db, &ignored) == 0)
-		return;
 	if (committed) {
-		/* The session could not be reset: nobody may inherit it. */
-		db_abandon(db);
+		/* Could the session not be reset, nobody may inherit it. */
+		if (db_finish(db, &ignored) < 0)
+			db_abandon(db);
 		return;
 	}
-	/* What failed was told already. */
+	/* What failed was told already; the tidying failed with it. */
+	db_finish(db, &ignored);
+	db_finish(db, &ignored);
 	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) == 0 &&
 	    db_sync(db, &ignored) == 0)
 		db_finish(db, &ignored);
