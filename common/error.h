@@ -45,6 +45,12 @@ enum error_code {
 	ERROR_BODY_TOO_LARGE,         /* above the limit */
 	ERROR_HEADERS_TOO_LARGE,      /* above the limit */
 
+	/* Who asks is not known, or may not. */
+	ERROR_UNAUTHORIZED,  /* nobody is named */
+	ERROR_INVALID_TOKEN, /* a token that proves nothing, or no more */
+	ERROR_CROSS_SITE,    /* a page of another site, in its user's name */
+	ERROR_TOO_FAST,      /* more mutations than a user may have a second */
+
 	/* The body is not what the protocol asks for. */
 	ERROR_INVALID_JSON,    /* not JSON by RFC 8259 */
 	ERROR_TOO_DEEP,        /* nested beyond SCAN_DEPTH_MAX */

@@ -1,0 +1,61 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Token key: the keys of one algorithm that tokens may be signed with, and the
+ * one place that calls OpenSSL.
+ *
+ * The algorithm is the operator's choice and belongs to the key: nothing a
+ * token says can have a public key taken for a secret (RFC 8725 section 3.1).
+ * Once loaded, a key is constant and serves any number of threads.
+ */
+#ifndef REPLICACHE_TOKEN_KEY_H
+#define REPLICACHE_TOKEN_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct token_key;
+
+enum token_algorithm {
+	TOKEN_UNSET,
+	TOKEN_HS256, /* HMAC with SHA-256; the file has the secret */
+	TOKEN_RS256, /* RSASSA-PKCS1-v1_5 with SHA-256; public keys */
+	TOKEN_ES256, /* ECDSA on P-256 with SHA-256; public keys */
+};
+
+/* A file of keys: eight RSA keys of 16384 bits have half of it. */
+#define TOKEN_KEY_FILE_MAX 65536
+
+/* Public keys in a file: the one in use, its successor, and some to spare. */
+#define TOKEN_KEYS_MAX 8
+
+/* Bytes of a secret, at least, as many as the hash gives (RFC 7518 section
+ * 3.2): a shorter one can be guessed from one token. */
+#define TOKEN_SECRET_MIN 32
+
+/* Bits of an RSA key, at least (RFC 7518 section 3.3). */
+#define TOKEN_RSA_BITS_MIN 2048
+
+/*
+ * Loads the file PATH. For HS256 it is the secret, byte for byte, but for the
+ * end of its line; else one or more PEM blocks PUBLIC KEY, any of which may
+ * have signed a token. NULL with ERROR_CONFIG, and a message that begins with
+ * PATH, if it is not, if the key is too weak, or if others can write the file
+ * or read the secret.
+ */
+struct token_key *token_key_load(
+    enum token_algorithm algorithm, const char *path, struct error *error);
+
+/* NULL is legal. */
+void token_key_free(struct token_key *key);
+
+/* The name of its algorithm as a token's header has it: "HS256" ... */
+const char *token_key_algorithm(const struct token_key *key);
+
+/* True if SIGNATURE, decoded, is one of a key's for the LENGTH bytes at TEXT.
+ * The time this takes tells nothing of the secret. */
+bool token_key_verify(const struct token_key *key, const char *text,
+    size_t length, const unsigned char *signature, size_t signature_length);
+
+#endif
