@@ -9,6 +9,7 @@
 
 #include "gather.h"
 
+struct auth;
 struct batch;
 struct exchange;
 struct pool;
@@ -20,6 +21,7 @@ struct streams;
 struct app {
 	const struct settings *settings;
 	struct settings *reloaded; /* the same, for reload() alone */
+	struct auth *auth;
 	struct pool *pool;
 	struct registry *registry;
 	struct batch *batch;

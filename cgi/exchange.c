@@ -86,8 +86,9 @@ exchange_run(struct app *app, struct transport *transport)
 	exchange->started = clock_us();
 	exchange->route = METRICS_OTHER;
 	exchange->go_on = NULL;
+	exchange->identity = (struct identity){.user = "", .claims = ""};
 	arena_init(&exchange->arena, EXCHANGE_ARENA_MAX(app->settings));
 	response_init(&exchange->response, transport);
-	request_read_head(&exchange->request, transport);
+	request_read_head(&exchange->request, transport, app->settings);
 	settle(exchange, route_dispatch(exchange));
 }

@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "batch.h"
+#include "identity.h"
 #include "metrics.h"
 #include "protocol.h"
 #include "request.h"
@@ -35,6 +36,7 @@ struct exchange {
 	struct arena arena; /* all memory of the request */
 	struct request request;
 	struct response response;
+	struct identity identity; /* of who asks, if the route needs it */
 	enum metrics_route route;
 	int64_t started;       /* clock_us() */
 	struct exchange *next; /* the server's */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "auth.h"
 #include "batch.h"
 #include "error.h"
 #include "fastcgi.h"
@@ -69,12 +70,18 @@ print_help(FILE *out)
 struct options {
 	const char *config;
 	const char *listen;
-	int (*action)(const struct settings *); /* instead of serving */
+	/* Instead of serving; gives the exit status. */
+	int (*action)(const struct settings *, struct error *);
 };
 
 static int
-check_config(const struct settings *settings)
+check_config(const struct settings *settings, struct error *error)
 {
+	struct auth *auth = auth_new(settings, error);
+
+	if (auth == NULL)
+		return EXIT_FAILURE;
+	auth_free(auth);
 	settings_warn_unknown();
 	printf("the settings are good (%s)\n",
 	    settings->file != NULL ? settings->file : "no file");
@@ -82,8 +89,9 @@ check_config(const struct settings *settings)
 }
 
 static int
-dump_config(const struct settings *settings)
+dump_config(const struct settings *settings, struct error *error)
 {
+	(void)error;
 	settings_dump(settings, stdout);
 	return EXIT_SUCCESS;
 }
@@ -179,6 +187,9 @@ serve(struct settings *settings, const struct options *options, bool oneshot,
 	    .settings = settings, .reloaded = settings, .poke = POKE_ANSWER};
 	int fd, rc = -1;
 
+	app.auth = auth_new(settings, error);
+	if (app.auth == NULL)
+		return -1;
 	app.pool = pool_new(settings);
 	app.registry = app.pool == NULL ? NULL : registry_new(app.pool);
 	app.batch = app.registry == NULL
@@ -205,6 +216,7 @@ serve(struct settings *settings, const struct options *options, bool oneshot,
 	batch_free(app.batch);
 	registry_free(app.registry);
 	pool_free(app.pool);
+	auth_free(app.auth);
 	return rc;
 }
 
@@ -246,7 +258,7 @@ main(int argc, char **argv)
 	} else {
 		log_set_level((enum log_level)settings.log_level);
 		if (options.action != NULL)
-			status = options.action(&settings);
+			status = options.action(&settings, &error);
 		else
 			status = serve(&settings, &options, oneshot, &error) < 0
 				     ? EXIT_FAILURE

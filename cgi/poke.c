@@ -25,10 +25,8 @@
 #include <string.h>
 
 #include "app.h"
-#include "auth.h"
 #include "db.h"
 #include "error.h"
-#include "identity.h"
 #include "pool.h"
 #include "route.h"
 #include "settings.h"
@@ -180,10 +178,7 @@ poke_handle(struct exchange *exchange)
 	bool holds = may_hold(exchange, kind);
 	struct stream *stream;
 	struct error error;
-	struct identity identity;
 
-	if (auth_identify(request, settings, &identity, &error) < 0)
-		return refuse(exchange, &error);
 	if (kind == STREAM_EVENTS && !holds) {
 		response_empty(&exchange->response, 204, "");
 		return EXCHANGE_ANSWERED;
@@ -197,7 +192,8 @@ poke_handle(struct exchange *exchange)
 	if (kind == STREAM_POLL && streams_version(streams) > known)
 		return answer(exchange, streams_version(streams));
 	stream = streams_admit(streams, kind, known,
-	    settings->auth == AUTH_NONE ? NULL : identity.user, &error);
+	    settings->auth == AUTH_NONE ? NULL : exchange->identity.user,
+	    &error);
 	if (stream == NULL)
 		return refuse(exchange, &error);
 	if (kind == STREAM_EVENTS)

@@ -20,7 +20,6 @@
 #include <stdio.h>
 
 #include "app.h"
-#include "auth.h"
 #include "error.h"
 #include "pull_stage.h"
 #include "route.h"
@@ -74,8 +73,6 @@ pull_handle(struct exchange *exchange)
 	if (p == NULL)
 		rc = error_set(&error, ERROR_UNAVAILABLE, "out of memory");
 	else
-		rc = auth_identify(request, settings, &p->identity, &error);
-	if (rc == 0)
 		rc = protocol_parse_pull(request->body, request->body_length,
 		    (size_t)settings->max_tokens, &exchange->arena, &p->request,
 		    &error);
@@ -84,6 +81,7 @@ pull_handle(struct exchange *exchange)
 		return EXCHANGE_ANSWERED;
 	}
 	p->exchange = exchange;
+	p->identity = exchange->identity;
 	exchange->pulling = p;
 	snprintf(p->since, sizeof(p->since), "%" PRId64,
 	    p->request.cookie_kind == COOKIE_VERSION ? p->request.cookie : -1);

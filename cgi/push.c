@@ -12,7 +12,6 @@
 #include <stddef.h>
 
 #include "app.h"
-#include "auth.h"
 #include "error.h"
 #include "metrics.h"
 #include "route.h"
@@ -43,9 +42,7 @@ push_handle(struct exchange *exchange)
 	struct batch_job *job = &exchange->job;
 	struct error error;
 
-	if (auth_identify(
-		&exchange->request, settings, &job->identity, &error) < 0 ||
-	    protocol_parse_push(exchange->request.body,
+	if (protocol_parse_push(exchange->request.body,
 		exchange->request.body_length, (size_t)settings->max_tokens,
 		&exchange->arena, &exchange->push, &error) < 0) {
 		route_refuse(exchange, &error);
@@ -55,6 +52,7 @@ push_handle(struct exchange *exchange)
 		response_json(&exchange->response, 200, "{}");
 		return EXCHANGE_ANSWERED;
 	}
+	job->identity = exchange->identity;
 	job->push = &exchange->push;
 	job->arena = &exchange->arena;
 	job->done = answer;

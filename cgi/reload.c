@@ -8,6 +8,7 @@
 #include "reload.h"
 
 #include "app.h"
+#include "auth.h"
 #include "error.h"
 #include "log.h"
 #include "settings.h"
@@ -28,5 +29,9 @@ reload_settings(struct settings *settings)
 void
 reload(struct app *app)
 {
+	struct error error = {0};
+
 	reload_settings(app->reloaded);
+	if (auth_reload(app->auth, &error) < 0)
+		log_error("%s; the keys stay as they were", error.message);
 }

@@ -9,8 +9,8 @@
 struct app;
 
 /*
- * Reads again what can be read again: the settings. What is wrong is logged,
- * and leaves things as they were. Called by the main thread alone.
+ * Reads again what can be read again: the settings and the keys. What is wrong
+ * is logged, and leaves things as they were. Called by the main thread alone.
  */
 void reload(struct app *app);
 

@@ -7,6 +7,7 @@
 
 #include "request.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -73,8 +74,49 @@ copy_id(char *to, const char *from)
 		memcpy(to, from, length + 1);
 }
 
+/* The value of the header NAME, as CGI has it (RFC 3875 section 4.1.18). */
+static const char *
+header(struct transport *transport, const char *name)
+{
+	char variable[8 + SETTINGS_HEADER_MAX] = "HTTP_";
+	size_t n = strlen(variable);
+
+	if (name[0] == '\0')
+		return "";
+	for (; *name != '\0' && n + 1 < sizeof(variable); name++)
+		variable[n++] =
+		    *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+	variable[n] = '\0';
+	return param(transport, variable);
+}
+
+/* The first that is there: a header of the operator's choice, the usual one,
+ * and what Apache makes of that with mod_rewrite and FcgidPassHeader. */
+static const char *
+read_authorization(struct transport *transport, const struct settings *settings)
+{
+	static const char *const names[] = {"HTTP_AUTHORIZATION",
+	    "REDIRECT_HTTP_AUTHORIZATION", "Authorization"};
+	const char *value = header(transport, settings->jwt_header);
+
+	for (size_t i = 0;
+	     value[0] == '\0' && i < sizeof(names) / sizeof(names[0]); i++)
+		value = param(transport, names[i]);
+	return value;
+}
+
+static const char *
+read_user(struct transport *transport)
+{
+	const char *user = param(transport, "REMOTE_USER");
+
+	return user[0] != '\0' ? user
+			       : param(transport, "REDIRECT_REMOTE_USER");
+}
+
 void
-request_read_head(struct request *request, struct transport *transport)
+request_read_head(struct request *request, struct transport *transport,
+    const struct settings *settings)
 {
 	memset(request, 0, sizeof(*request));
 	request->method = parse_method(param(transport, "REQUEST_METHOD"));
@@ -83,6 +125,11 @@ request_read_head(struct request *request, struct transport *transport)
 		request->path = last_segment(param(transport, "REQUEST_URI"));
 	copy_id(request->id, param(transport, "HTTP_X_REPLICACHE_REQUESTID"));
 	request->origin = param(transport, "HTTP_ORIGIN");
+	request->site = param(transport, "HTTP_SEC_FETCH_SITE");
+	request->host = param(transport, "HTTP_HOST");
+	request->authorization = read_authorization(transport, settings);
+	request->cookie = param(transport, "HTTP_COOKIE");
+	request->user = read_user(transport);
 	request->accept = param(transport, "HTTP_ACCEPT");
 	request->query = param(transport, "QUERY_STRING");
 	request->last_event_id = param(transport, "HTTP_LAST_EVENT_ID");

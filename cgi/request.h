@@ -33,6 +33,11 @@ struct request {
 	 * goes into answers and logs. Never unique (protocol section 1). */
 	char id[REQUEST_ID_MAX + 1];
 	const char *origin; /* of the page that asks, "" if it is not said */
+	const char *site;   /* Sec-Fetch-Site, likewise */
+	const char *host;   /* Host */
+	const char *authorization; /* Authorization, or what stands for it */
+	const char *cookie;        /* all of them */
+	const char *user; /* that the web server has verified, or not */
 	const char *accept;
 	const char *query;         /* behind the "?", not decoded */
 	const char *last_event_id; /* of an event stream that was cut */
@@ -44,7 +49,8 @@ struct request {
 };
 
 /* Reads all but the body. Strings are borrowed from TRANSPORT. */
-void request_read_head(struct request *request, struct transport *transport);
+void request_read_head(struct request *request, struct transport *transport,
+    const struct settings *settings);
 
 /*
  * Reads the body to its end, into memory from ARENA.

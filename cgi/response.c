@@ -35,6 +35,13 @@ static const struct {
     [ERROR_BODY_MISMATCH] = {400, ""},
     [ERROR_BODY_TOO_LARGE] = {413, ""},
     [ERROR_HEADERS_TOO_LARGE] = {431, ""},
+    /* 401 has the client ask for a new token (protocol section 7.4), so it
+     * is for nothing else. RFC 6750 section 3 has the header. */
+    [ERROR_UNAUTHORIZED] = {401, "WWW-Authenticate: Bearer\r\n"},
+    [ERROR_INVALID_TOKEN] = {401,
+	"WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"},
+    [ERROR_CROSS_SITE] = {403, ""},
+    [ERROR_TOO_FAST] = {429, "Retry-After: 1\r\n"},
     [ERROR_INVALID_JSON] = {400, ""},
     [ERROR_TOO_DEEP] = {400, ""},
     [ERROR_TOO_MANY_TOKENS] = {413, ""},
@@ -64,6 +71,8 @@ reason(int status)
 		return "No Content";
 	case 400:
 		return "Bad Request";
+	case 401:
+		return "Unauthorized";
 	case 403:
 		return "Forbidden";
 	case 404:
@@ -164,7 +173,7 @@ response_error(struct response *response, const struct request *request,
 size_t
 response_head(const struct response *response, size_t body, char *to)
 {
-	char length[64] = "", type[64] = "", cors[64 + CORS_ORIGIN_MAX] = "";
+	char length[64] = "", type[64] = "", cors[128 + CORS_ORIGIN_MAX] = "";
 	int n;
 
 	if (body != RESPONSE_UNSIZED && response->status != 204)
@@ -175,8 +184,9 @@ response_head(const struct response *response, size_t body, char *to)
 		    type, sizeof(type), "Content-Type: %s\r\n", response->type);
 	if (response->origin_length > 0)
 		snprintf(cors, sizeof(cors),
-		    "Access-Control-Allow-Origin: %.*s\r\n",
-		    response->origin_length, response->origin);
+		    "Access-Control-Allow-Origin: %.*s\r\n%s",
+		    response->origin_length, response->origin,
+		    response->credentials ? CORS_CREDENTIALS : "");
 	n = snprintf(to, RESPONSE_HEAD_MAX,
 	    "Status: %d %s\r\n%s%s%s%s%s"
 	    "Cache-Control: %s\r\n"

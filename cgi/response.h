@@ -38,6 +38,7 @@ struct response {
 	const char *origin; /* that may read the answer, not terminated ... */
 	int origin_length;  /* ... 0: none is named */
 	bool vary;          /* answers differ by origin */
+	bool credentials;   /* the origin may have cookies sent */
 	bool head_only;     /* HEAD: no body is sent */
 	bool started;       /* headers are out */
 	bool broken;        /* the peer is gone */

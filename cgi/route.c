@@ -8,9 +8,11 @@
 #include "route.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app.h"
+#include "auth.h"
 #include "cors.h"
 #include "error.h"
 #include "health.h"
@@ -25,20 +27,21 @@ struct route {
 	const char *path;
 	enum metrics_route name;
 	unsigned methods; /* enum request_method, or-ed */
+	bool identified;  /* it matters who asks */
 	const char *allow;
 	enum exchange_state (*handle)(struct exchange *exchange);
 };
 
 static const struct route routes[] = {
-    {"/push", METRICS_PUSH, METHOD_POST, "Allow: POST, OPTIONS\r\n",
+    {"/push", METRICS_PUSH, METHOD_POST, true, "Allow: POST, OPTIONS\r\n",
 	push_handle},
-    {"/pull", METRICS_PULL, METHOD_POST, "Allow: POST, OPTIONS\r\n",
+    {"/pull", METRICS_PULL, METHOD_POST, true, "Allow: POST, OPTIONS\r\n",
 	pull_handle},
-    {"/poke", METRICS_POKE, METHOD_GET | METHOD_HEAD,
+    {"/poke", METRICS_POKE, METHOD_GET | METHOD_HEAD, true,
 	"Allow: GET, HEAD, OPTIONS\r\n", poke_handle},
-    {"/health", METRICS_HEALTH, METHOD_GET | METHOD_HEAD,
+    {"/health", METRICS_HEALTH, METHOD_GET | METHOD_HEAD, false,
 	"Allow: GET, HEAD, OPTIONS\r\n", health_handle},
-    {"/metrics", METRICS_METRICS, METHOD_GET | METHOD_HEAD,
+    {"/metrics", METRICS_METRICS, METHOD_GET | METHOD_HEAD, false,
 	"Allow: GET, HEAD, OPTIONS\r\n", metrics_handle},
 };
 
@@ -62,6 +65,11 @@ route_refuse(struct exchange *exchange, const struct error *error)
 		    exchange->response.status, error_name(error->code),
 		    error->sqlstate, error->sqlstate[0] == '\0' ? "" : " ",
 		    error->message, exchange->request.id);
+	else if (exchange->response.status == 401 ||
+		 exchange->response.status == 403)
+		log_info("%s %d %s: %s (request %s)", path,
+		    exchange->response.status, error_name(error->code),
+		    error->message, exchange->request.id);
 	else
 		log_debug("%s %d %s: %s", path, exchange->response.status,
 		    error_name(error->code), error->message);
@@ -81,12 +89,47 @@ refuse(struct exchange *exchange, enum error_code code)
 static void
 allow_origin(struct exchange *exchange)
 {
-	const char *allowed = exchange->app->settings->allowed_origins;
+	const struct settings *settings = exchange->app->settings;
+	const char *allowed = settings->allowed_origins;
 	struct response *response = &exchange->response;
 
 	response->vary = allowed[0] != '\0';
 	response->origin = cors_allow(
 	    allowed, exchange->request.origin, &response->origin_length);
+	response->credentials =
+	    response->origin[0] != '*' && auth_is_ambient(settings);
+}
+
+/* What the preflight of a page of an allowed origin is told. */
+static const char *
+preflight(struct exchange *exchange)
+{
+	const char *header = exchange->app->settings->jwt_header;
+	size_t size = sizeof(CORS_PREFLIGHT) + strlen(header) + 8;
+	char *text = arena_alloc(&exchange->arena, size);
+
+	if (text == NULL)
+		return "";
+	snprintf(text, size, CORS_PREFLIGHT "%s%s\r\n",
+	    header[0] == '\0' ? "" : ", ", header);
+	return text;
+}
+
+/* What can be refused before the body is read, and after. */
+static int
+admit(struct exchange *exchange, const struct route *route, struct error *error)
+{
+	struct request *request = &exchange->request;
+	struct app *app = exchange->app;
+
+	if (route->identified &&
+	    auth_identify(app->auth, request, &exchange->arena,
+		&exchange->identity, error) < 0)
+		return -1;
+	if (request->method != METHOD_POST)
+		return 0;
+	return request_read_body(request, exchange->transport, app->settings,
+	    &exchange->arena, error);
 }
 
 enum exchange_state
@@ -106,16 +149,14 @@ route_dispatch(struct exchange *exchange)
 	exchange->response.header = route->allow;
 	if (request->method == METHOD_OPTIONS) {
 		response_empty(&exchange->response, 204,
-		    exchange->response.origin_length > 0 ? CORS_PREFLIGHT
+		    exchange->response.origin_length > 0 ? preflight(exchange)
 							 : route->allow);
 		return EXCHANGE_ANSWERED;
 	}
 	if ((request->method & route->methods) == 0)
 		return refuse(exchange, ERROR_METHOD_NOT_ALLOWED);
 	exchange->response.header = "";
-	if (request->method == METHOD_POST &&
-	    request_read_body(request, exchange->transport,
-		exchange->app->settings, &exchange->arena, &error) < 0) {
+	if (admit(exchange, route, &error) < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}

@@ -13,7 +13,7 @@ struct error;
 /*
  * Finds the route of the exchange's request, reads its body if it has one, and
  * runs its handler. What can be refused without the handler is refused here:
- * 404, 405, 415, and whatever the body is.
+ * 404, 405, 401 and 403 for who asks, 415, and whatever the body is.
  */
 enum exchange_state route_dispatch(struct exchange *exchange);
 

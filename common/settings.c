@@ -192,8 +192,9 @@ settings_init(struct settings *settings, const char *file, struct error *error)
 		return -1;
 	if (settings->auth == AUTH_UNSET)
 		return error_set(error, ERROR_CONFIG,
-		    "%s%sauth must be said: auth = none in a file or "
-		    "REPLICACHE_AUTH=none lets anybody push and pull",
+		    "%s%sauth must be said: auth = jwt, remote_user or none in "
+		    "a file, or REPLICACHE_AUTH; none lets anybody push and "
+		    "pull",
 		    settings->file == NULL ? "" : settings->file,
 		    settings->file == NULL ? "" : ": ");
 	return 0;

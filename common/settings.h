@@ -21,8 +21,13 @@ struct error;
 /* Who may use the endpoints. There is no default: it must be said. */
 enum auth_kind {
 	AUTH_UNSET,
-	AUTH_NONE, /* anybody: every client is the same, unnamed user */
+	AUTH_NONE,        /* anybody: every client is the same, unnamed user */
+	AUTH_REMOTE_USER, /* the web server has found out, and says it */
+	AUTH_JWT,         /* whom a JSON Web Token names */
 };
+
+/* The longest name of a header or cookie that can be chosen. */
+#define SETTINGS_HEADER_MAX 64
 
 /* What /poke does with a request that has to wait for a change. */
 enum poke_kind {
@@ -45,16 +50,24 @@ struct settings {
 	char *database;        /* libpq conninfo; "": all from PG* */
 	char *listen_database; /* likewise, for LISTEN; "": as database */
 	char *_Atomic
-	    allowed_origins;     /* URL origins, spaces between; "*": any */
-	_Atomic int auth;        /* enum auth_kind */
-	_Atomic int log_level;   /* enum log_level */
-	_Atomic int poke;        /* enum poke_kind */
-	_Atomic int metrics;     /* bool: /metrics is there */
-	_Atomic int prepared;    /* bool: name and keep prepared statements */
-	_Atomic long workers;    /* threads */
-	_Atomic long pool;       /* connections */
-	_Atomic long max_body;   /* bytes */
-	_Atomic long max_tokens; /* JSON values in a body */
+	    allowed_origins;       /* URL origins, spaces between; "*": any */
+	char *jwt_key_file;        /* path */
+	char *jwt_audience;        /* of a token; "": none */
+	char *jwt_issuer;          /* of a token; "": any */
+	char *jwt_subject;         /* the claim that names the user */
+	char *jwt_header;          /* besides Authorization, or "" */
+	char *jwt_cookie;          /* that may have the token, or "" */
+	_Atomic int auth;          /* enum auth_kind */
+	_Atomic int jwt_algorithm; /* enum token_algorithm */
+	_Atomic long jwt_leeway;   /* s */
+	_Atomic int log_level;     /* enum log_level */
+	_Atomic int poke;          /* enum poke_kind */
+	_Atomic int metrics;       /* bool: /metrics is there */
+	_Atomic int prepared;      /* bool: name and keep prepared statements */
+	_Atomic long workers;      /* threads */
+	_Atomic long pool;         /* connections */
+	_Atomic long max_body;     /* bytes */
+	_Atomic long max_tokens;   /* JSON values in a body */
 	_Atomic long batch_mutations;   /* mutations in one transaction */
 	_Atomic long batch_bytes;       /* bytes of args in one transaction */
 	_Atomic long batch_time;        /* ms a push may be worked on */

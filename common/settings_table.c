@@ -12,8 +12,14 @@
 
 #include "settings.h"
 
-static const char *const auth_choices[] = {
-    [AUTH_UNSET] = "", [AUTH_NONE] = "none", NULL};
+static const char *const auth_choices[] = {[AUTH_UNSET] = "",
+    [AUTH_NONE] = "none",
+    [AUTH_REMOTE_USER] = "remote_user",
+    [AUTH_JWT] = "jwt",
+    NULL};
+/* In the order of enum token_algorithm. */
+static const char *const algorithm_choices[] = {
+    "unset", "HS256", "RS256", "ES256", NULL};
 static const char *const level_choices[] = {[LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_WARNING] = "warning",
     [LOG_LEVEL_INFO] = "info",
@@ -30,7 +36,8 @@ static const char *const bool_choices[] = {"off", "on", NULL};
  * settings. */
 #define FIELD(field, type, when)                                               \
 #field, type, when, offsetof(struct settings, field)
-#define STRING(field, when) FIELD(field, SETTING_STRING, when), "", 0, 0, NULL
+#define STRING(field, when, initial)                                           \
+	FIELD(field, SETTING_STRING, when), initial, 0, 0, NULL
 #define CONNINFO(field, when)                                                  \
 	FIELD(field, SETTING_CONNINFO, when), "", 0, 0, NULL
 #define NUMBER(field, when, initial, min, max)                                 \
@@ -53,8 +60,43 @@ static const struct setting table[] = {
 	"Streams miss changes meanwhile, and are poked then. A check is one "
 	"read of the version, in silence."},
     {CHOICE(auth, AT_START, "", auth_choices), "REPLICACHE_AUTH",
-	"who may push and pull; must be said: none = anybody", NULL},
-    {STRING(allowed_origins, AT_HUP), "REPLICACHE_ALLOWED_ORIGINS",
+	"who may push and pull; must be said: jwt = whom a token names, "
+	"remote_user = whom the web server names, none = anybody",
+	"remote_user is for a web server that has verified REMOTE_USER. nginx "
+	"with Debian's fastcgi_params hands on any name a client cares to "
+	"send."},
+    {CHOICE(jwt_algorithm, AT_START, "unset", algorithm_choices),
+	"REPLICACHE_JWT_ALGORITHM",
+	"what tokens are signed by: HS256, RS256 or ES256",
+	"It is never taken from the token. With RS256 and ES256 this machine "
+	"needs no secret."},
+    {STRING(jwt_key_file, AT_START, ""), "REPLICACHE_JWT_KEY_FILE",
+	"file of the secret (HS256) or of public keys in PEM; read again on "
+	"HUP",
+	"A secret has 32 random bytes or more, and others must not be able to "
+	"read it. Up to 8 public keys may stand below each other, so that the "
+	"signer can change over."},
+    {STRING(jwt_audience, AT_START, ""), "REPLICACHE_JWT_AUDIENCE",
+	"what a token's aud must be or have among others",
+	"Without it a token that has an aud is refused: it was meant for "
+	"somebody else."},
+    {STRING(jwt_issuer, AT_START, ""), "REPLICACHE_JWT_ISSUER",
+	"what a token's iss must be, unless empty", NULL},
+    {STRING(jwt_subject, AT_START, "sub"), "REPLICACHE_JWT_SUBJECT",
+	"the claim that names the user",
+	"Its value owns client groups and is what replicache_user_id() gives, "
+	"so it must never be given to somebody else."},
+    {NUMBER(jwt_leeway, AT_HUP, "60", 0, 600), "REPLICACHE_JWT_LEEWAY",
+	"s by which the signer's clock may be off", NULL},
+    {STRING(jwt_header, AT_START, ""), "REPLICACHE_JWT_HEADER",
+	"a header that may have the token, for web servers that keep "
+	"Authorization to themselves",
+	NULL},
+    {STRING(jwt_cookie, AT_START, ""), "REPLICACHE_JWT_COOKIE",
+	"a cookie that may have the token, as event streams can send no header",
+	"It should be HttpOnly, Secure and SameSite; requests of other sites' "
+	"pages that bring it are refused."},
+    {STRING(allowed_origins, AT_HUP, ""), "REPLICACHE_ALLOWED_ORIGINS",
 	"origins of pages on other hosts that may push and pull, spaces "
 	"between, or *",
 	"An origin is what a browser sends: scheme, host and port, as in "

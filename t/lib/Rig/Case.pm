@@ -15,9 +15,10 @@ use Rig::Cluster;
 use Rig::Json;
 use Rig::Place qw(srcdir slurp wait_until);
 use Rig::Sync;
+use Rig::Token;
 use Rig::Way;
 
-my %is_section = map { $_ => 1 } qw(about ways env before let hold release
+my %is_section = map { $_ => 1 } qw(about ways env before let token hold release
     push pull request response state log pokes);
 
 # Run every case of the folders, one after the other. With CASE=pattern in the
@@ -125,10 +126,10 @@ sub run_case
 	    if !$way->has_params && grep { needs_params($_) } @section;
 
 	$self->open_database;
+	@$self{qw(value answer)} = ({ now => time, keys => Rig::Token::folder() }, undef);
 	my %environment = map { /^(\w+)=(.*)/ ? ($1, $2) : () }
-	    split /\n/, $first{env} ? $first{env}{text} : '';
+	    split /\n/, $first{env} ? $self->fill($first{env}{text}) : '';
 	$self->restart(%environment) if %environment;
-	@$self{qw(value answer)} = ({}, undef);
 	local $SIG{ALRM} = sub { die "out of time\n" };
 	alarm 120;
 	eval { $self->steps(@section); 1 } or fail("the case ran to its end: $@");
@@ -219,6 +220,27 @@ sub do_let
 	my ($self, $section) = @_;
 	$self->{value}{$section->{argument}} =
 	    $self->{session}->value($self->fill($section->{text}));
+}
+
+# [token NAME]: its claims. [token NAME perl]: Perl that gives the token, for
+# which there are sign(claims, header => ..., secret => ...), kept(name), and
+# $now.
+sub do_token
+{
+	my ($self, $section) = @_;
+	my ($name, $perl) = split ' ', $section->{argument};
+	my $text = $section->{text};
+	my $token;
+	if ($perl) {
+		my $now = $self->{value}{now};
+		$token = eval 'package Rig::Token; no strict; '
+		    . "no warnings 'redefine'; $text";
+		die "line $section->{line}: $@" if $@;
+	} else {
+		chomp($text = $self->fill($text));
+		$token = Rig::Token::sign($text);
+	}
+	$self->{value}{$name} = $token;
 }
 
 sub do_hold

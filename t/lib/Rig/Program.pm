@@ -20,10 +20,15 @@ use Socket qw(SOCK_STREAM);
 use Rig::Fastcgi;
 use Rig::Place qw(program workdir start_process stop_process reap_process
     process_lives slurp spew);
+use Rig::Secrets;
 
 our @EXPORT_OK = qw(params);
 
 my $count = 0;
+
+# The logs of the programs that were started, and lines with secrets that were
+# found as CGI.
+my (@log, @leaked);
 
 # What a program under test is told unless the test says otherwise: no file of
 # this machine, and a busy machine may take a second to connect.
@@ -70,6 +75,7 @@ sub cgi
 	my $status = reap_process($pid, $option{seconds} // 60);
 	my $answer = Rig::Fastcgi::parse_cgi(slurp("$base.out"));
 	$answer->{stderr} = slurp("$base.err");
+	push @leaked, Rig::Secrets::found($answer->{stderr});
 	$answer->{exit} = $status;
 	unlink glob "$base.*";
 	return $answer;
@@ -100,6 +106,7 @@ sub start
 	my $log = workdir() . '/log' . ++$count;
 	open my $error, '>>', $log or die "$log: $!";
 	my $listener = $option{-listener} // listener($path);
+	push @log, $log;
 	my $self = bless { path => $path, log => $log, read => 0 }, $class;
 	$self->{pid} = start_process(
 		[ @{ $option{-command} // [ program() ] }, @{ $option{-arguments} // [] } ],
@@ -157,6 +164,22 @@ sub stop
 	my ($self, $signal) = @_;
 	return undef unless defined $self->{pid};
 	return stop_process(delete $self->{pid}, $signal // 'TERM', 10);
+}
+
+# A test whose programs have logged a secret fails. Where a process was forked
+# off only the first one looks.
+my $owner = $$;
+
+END {
+	if ($$ == $owner) {
+		for my $log (grep { -e } @log) {
+			push @leaked, Rig::Secrets::found(slurp($log));
+		}
+		if (@leaked) {
+			print STDERR map { "# a secret in a log: $_\n" } @leaked;
+			$? ||= 1;
+		}
+	}
 }
 
 1;
