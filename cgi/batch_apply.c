@@ -115,8 +115,10 @@ plan_client(struct round *round, const struct batch_job *job, size_t index)
 	return client;
 }
 
+/* Enters JOB's group. *YIELDS_OUT: the batch has it for another user, who came
+ * first; the next look will tell this one. */
 static int
-plan_group(struct round *round, const struct batch_job *job)
+plan_group(struct round *round, const struct batch_job *job, bool *yields_out)
 {
 	struct apply_plan *plan = &round->plan;
 	size_t at = map_add(&round->groups, job->push->group);
@@ -128,6 +130,7 @@ plan_group(struct round *round, const struct batch_job *job)
 		plan->groups[at].id = job->push->group;
 		plan->groups[at].user = job->identity.user;
 	}
+	*yields_out = strcmp(plan->groups[at].user, job->identity.user) != 0;
 	return 0;
 }
 
@@ -144,10 +147,13 @@ plan_job(struct round *round, struct batch_job *job, size_t *bytes)
 	struct apply_plan *plan = &round->plan;
 	bool guarded = round->guarded ||
 		       *suspect(round->context, push->group) > clock_ms();
+	bool yields;
 
 	job->planned = job->from;
-	if (plan_group(round, job) < 0)
+	if (plan_group(round, job, &yields) < 0)
 		return -1;
+	if (yields)
+		return 0;
 	for (size_t i = job->from; i < push->mutation_count; i++) {
 		const struct mutation *mutation = &push->mutations[i];
 		struct apply_client *client =

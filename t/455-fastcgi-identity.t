@@ -118,6 +118,47 @@ subtest 'keys change while it serves' => sub {
 	is($program->stop, 0, 'ended in order');
 };
 
+subtest 'two users claim a group at once' => sub {
+	my @program = map { Rig::Program->start(%environment, Rig::Token::environment()) } 0, 1;
+	my %token = map { $_ => Rig::Token::of_user($_) } qw(ann bob);
+	my @user = qw(ann bob);
+	my $rounds = 25;
+	my $of = sub {
+		my ($program, $user, $n) = @_;
+		my ($params, $body) = push_params("race$n", [ "$user$n", 1, 'note', qq("$user$n") ]);
+		return $program->request({ %$params, HTTP_AUTHORIZATION => $token{$user} }, $body)->{status};
+	};
+	# Both in one process, and each in its own.
+	my @result = parallel(4, sub {
+		my ($number) = @_;
+		my $user = $user[$number % 2];
+		my %status;
+		for my $n (1 .. $rounds) {
+			$status{$n} = $of->($program[$number < 2 ? 0 : $number % 2], $user, $number < 2 ? $n : $n + $rounds);
+		}
+		return \%status;
+	});
+	my ($wrong, %won) = ('');
+	for my $pair ([ @result[0, 1], 0 ], [ @result[2, 3], $rounds ]) {
+		my ($ann, $bob, $offset) = @$pair;
+		for my $n (1 .. $rounds) {
+			my $name = 'race' . ($n + $offset);
+			my $owner = $session->value("select user_id from replicache_client_group where id = '$name'");
+			my $notes = $session->value("select string_agg(note, ' ') from journal where note ~ '^(ann|bob)"
+				. ($n + $offset) . "\$'");
+			$won{$owner}++;
+			my %status = (ann => $ann->{$n}, bob => $bob->{$n});
+			my $loser = $owner eq 'ann' ? 'bob' : 'ann';
+			$wrong .= "$name: $owner owns it, ann got $status{ann}, bob $status{bob}, notes $notes\n"
+			    if $status{$owner} != 200 || $status{$loser} != 403
+			    || $notes ne $owner . ($n + $offset);
+		}
+	}
+	is($wrong, '', 'one has it, the other is refused, and has done nothing');
+	diag("won: ann $won{ann}, bob $won{bob}") if $ENV{VERBOSE};
+	is($_->stop, 0, 'ended in order') for @program;
+};
+
 subtest 'a token that is missing is hinted at once a minute' => sub {
 	my $program = Rig::Program->start(%environment, Rig::Token::environment());
 	is(pull_status($program, $_), 401, 'no token') for ('') x 5;
