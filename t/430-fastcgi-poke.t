@@ -203,20 +203,28 @@ subtest 'limits' => sub {
 };
 
 subtest 'peers that go away' => sub {
-	stream($program)->poke(5);
-	my $before;
-	wait_until(sub { my $now = open_files($program); my $same = defined $before && $now == $before;
-		$before = $now; $same }, 'the descriptors to be the same', 5);
-	my $version = version();
-	my @stream = map { stream($program, version => $version, poll => $_ % 2) } 1 .. 20;
-	wait_until(sub { open_files($program) >= $before + 20 }, 'all to be held', 5);
-	my $start = time;
-	$_->close for @stream[0 .. 9];
-	# FCGI_ABORT_REQUEST
-	syswrite $_->socket, Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, '') for @stream[10 .. 19];
-	wait_until(sub { open_files($program) <= $before }, 'the descriptors to be closed', 5);
-	cmp_ok(time - $start, '<', 1, 'within a second');
-	ok($_->read_more(5), 'aborted') for @stream[10 .. 11];
+	with(sub {
+		my ($own) = @_;
+		my $held = sub {
+			my ($each) = @_;
+			wait_until(sub { metric($own, 'streams{kind="stream"}') == $each
+				&& metric($own, 'streams{kind="longpoll"}') == $each }, "$each of each", 10);
+		};
+		my $version = version();
+		stream($own)->poke(5);
+		$held->(0);
+		my $before = open_files($own);
+		my @stream = map { stream($own, version => $version, poll => $_ % 2) } 1 .. 20;
+		$held->(10);
+		my $start = time;
+		$_->close for @stream[0 .. 9];
+		# FCGI_ABORT_REQUEST
+		syswrite $_->socket, Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, '') for @stream[10 .. 19];
+		$held->(0);
+		wait_until(sub { open_files($own) <= $before }, 'the descriptors to be closed', 5);
+		cmp_ok(time - $start, '<', 1, 'within a second');
+		ok($_->read_more(5), 'aborted') for @stream[10 .. 11];
+	});
 };
 
 subtest 'a storm' => sub {
