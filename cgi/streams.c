@@ -194,6 +194,8 @@ streams_add(struct streams *streams, struct stream *stream,
 		streams_dismiss(streams, stream);
 		return;
 	}
+	if (stream->poked != 0)
+		metrics_count(METRICS_POKES, 1);
 	metrics_gauge(polls ? METRICS_POLLS : METRICS_STREAMS, 1);
 	pthread_mutex_lock(&streams->lock);
 	stream->next = streams->added;

@@ -138,6 +138,10 @@ subtest 'streams' => sub {
 		'streams_ended_total{reason="answered"}' => 1,
 		'streams{kind="longpoll"}' => 0, 'streams{kind="stream"}' => 1);
 	grown($now, %total);
+	is(Rig::Stream->fastcgi($program, version => 1)->poke(5), $now->{replicache_version},
+		'one that is behind is poked as it opens');
+	wait_until(sub { (scrape())[0]{replicache_pokes_total} == $total{pokes_total} + 1 },
+		'that to be counted', 5);
 };
 
 subtest 'others' => sub {
