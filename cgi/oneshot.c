@@ -116,13 +116,24 @@ write_answer(struct transport *transport, const char *bytes, size_t size)
 	return 0;
 }
 
-/* The process ends with the request, and so does its output: what was cut does
- * not parse (pull.c). */
+/*
+ * The process ends with the request, and so does its output: what was cut does
+ * not parse (pull.c). A body that was refused is read to its end first:
+ * Apache's mod_cgid has one socket for both directions, which, closed with
+ * bytes unread in it, loses the answer. Where no length was told there may be
+ * no body, and nothing is waited for, unless it comes in chunks.
+ */
 static void
 end(struct transport *transport, bool whole)
 {
-	(void)transport;
+	struct oneshot *oneshot = (struct oneshot *)transport;
+	char rest[4096];
+
 	(void)whole;
+	if (!oneshot->length_known && getenv("HTTP_TRANSFER_ENCODING") == NULL)
+		oneshot->deadline = 0;
+	while (read_body(transport, rest, sizeof(rest)) > 0)
+		;
 }
 
 static const struct transport_ops ops = {
