@@ -30,13 +30,16 @@ sub command
 
 sub modules { return qw(mpm_event authz_core proxy proxy_fcgi setenvif) }
 
+sub user { return server_user() }
+
 sub configuration
 {
 	my ($self, $port) = @_;
 	my $folder = $self->{folder};
 	my $load = join '', map { "LoadModule ${_}_module " . modules_folder() . "/mod_$_.so\n" }
 	    $self->modules;
-	my $user = defined server_user() ? 'User ' . server_user() : '';
+	my $user = $self->user;
+	$user = defined $user ? "User $user\nGroup " . getgrgid((getpwnam $user)[3]) : '';
 	my $documents = $self->documents;
 	my $included = $self->included;
 	return <<"CONF";
@@ -61,6 +64,77 @@ sub included
 {
 	my ($self) = @_;
 	return $self->example('/run/replicache/fcgi.sock' => $self->{socket});
+}
+
+# Apache as on a shared host: the site has a folder with an .htaccess, the
+# program and its settings, and Apache starts the program. The option "by" is
+# fcgid, cgi or cgid; max_body, what the host lets mod_fcgid take.
+package Rig::Apache::Shared;
+
+our @ISA = ('Rig::Apache');
+
+use File::Copy qw(copy);
+
+use Rig::Place qw(program server_user srcdir slurp spew);
+
+sub modules
+{
+	my ($self) = @_;
+	return ($self->{by} eq 'cgi' ? 'mpm_prefork' : 'mpm_event',
+	    qw(authz_core mime rewrite), $self->{by});
+}
+
+sub place { return $_[0]->documents . '/replicache' }
+
+sub prepare
+{
+	my ($self) = @_;
+	my $place = $self->place;
+	mkdir $place or die "$place: $!";
+	spew("$place/.htaccess", $self->example);
+	copy(program(), "$place/replicache.fcgi") or die "replicache.fcgi: $!";
+	chmod 0755, "$place/replicache.fcgi" or die "chmod: $!";
+	$self->configure(%{ $self->{environment} });
+}
+
+# The settings, given as variables, as the file beside the program.
+sub configure
+{
+	my ($self, %environment) = @_;
+	my $file = $self->place . '/replicache.conf';
+	my $text = '';
+	for my $name (grep { $_ ne 'REPLICACHE_CONFIG' } sort keys %environment) {
+		my $key = lc $name =~ s/^REPLICACHE_//r;
+		my $value = $environment{$name} =~ s/(["\\\$])/\\$1/gr;
+		$text .= qq($key = "$value"\n);
+	}
+	unlink $file;
+	spew($file, $text);
+	chmod 0600, $file or die "chmod: $!";
+	if (my $user = server_user()) {
+		chown +(getpwnam $user)[2, 3], $file or die "chown: $!";
+	}
+}
+
+sub included
+{
+	my ($self) = @_;
+	my $folder = $self->{folder};
+	my $documents = $self->documents;
+	my %server = (
+		fcgid => qq(FcgidIPCDir "$folder/fcgid"\nFcgidProcessTableFile "$folder/fcgid_shm"\n)
+		    . 'FcgidMaxRequestLen ' . ($self->{max_body} // 100_000_000),
+		cgid => qq(ScriptSock "$folder/cgid"\n),
+		cgi => '',
+	);
+	return <<"CONF";
+TypesConfig /dev/null
+$server{$self->{by}}
+<Directory "$documents">
+	AllowOverride All
+	Require all granted
+</Directory>
+CONF
 }
 
 1;

@@ -48,7 +48,7 @@ sub launch
 		spew("$self->{folder}/conf", $self->configuration($port));
 		open my $log, '>>', "$self->{folder}/log" or die "log: $!";
 		$self->{pid} = start_process([ $self->command ], stdout => $log,
-			stderr => $log, signal => 'TERM', folder => $self->{folder},
+			stderr => $log, signal => 'TERM', session => 1, folder => $self->{folder},
 			environment => { HOME => $self->{folder} });
 		if ($self->is_answering($port)) {
 			$self->{port} = $port;

@@ -168,7 +168,8 @@ sub server_user
 
 # Start a process. Options: stdin, stdout, stderr (file handles; default
 # /dev/null, /dev/null and the test's own), environment (added to ours),
-# clean (nothing of our environment), user, signal (how the guard ends it).
+# clean (nothing of our environment), user, signal (how the guard ends it),
+# session (one of its own, as some signal their whole process group).
 sub start_process
 {
 	my ($command, %option) = @_;
@@ -197,6 +198,7 @@ sub become
 		POSIX::close($fd);
 	}
 	@SIG{qw(INT TERM HUP PIPE)} = ('DEFAULT') x 4;
+	POSIX::setsid() if $option{session};
 	%ENV = (PATH => $ENV{PATH}) if $option{clean};
 	while (my ($name, $value) = each %{ $option{environment} // {} }) {
 		$ENV{$name} = $value;

@@ -180,4 +180,67 @@ sub start_server
 	return Rig::Apache->start(example => 'apache/proxy.conf', socket => $path);
 }
 
+# A web server that starts the program itself, with its settings in a file. It
+# is started anew for each database, as the program's processes are its own.
+package Rig::Way::Apachefcgid;
+our @ISA = ('Rig::Way::Front');
+use Test::More;
+
+sub by { return 'fcgid' }
+
+sub kinds { return ('shared') }
+
+sub is_possible { return Rig::Apache->is_installed($_[0]->by) }
+
+sub prepare { }
+
+sub program { }
+
+sub begin
+{
+	my ($self, %environment) = @_;
+	@$self{qw(log read)} = ('', 0);
+	$self->{nginx} = Rig::Apache::Shared->start(example => 'apache/htaccess',
+	    by => $self->by, environment => { %Rig::Program::usual, %environment });
+}
+
+# What the program wrote, in the server's log.
+sub log
+{
+	my ($self) = @_;
+	my $server = $self->{nginx} // return '';
+	return join '', map { "$_\n" } map { s/.*\b(?=replicache: \w)//r =~ s/, referer:.*//r }
+	    split /\n/, $server->log;
+}
+
+sub new_log
+{
+	my ($self) = @_;
+	my $log = $self->log;
+	my $new = substr $log, $self->{read};
+	$self->{read} = length $log;
+	return $new;
+}
+
+sub is_alive { return 1 }
+
+sub end
+{
+	my ($self) = @_;
+	my $server = delete $self->{nginx} // return;
+	is($server->stop, 0, 'the server ends in order');
+}
+
+package Rig::Way::Apachecgi;
+our @ISA = ('Rig::Way::Apachefcgid');
+
+sub by { return 'cgi' }
+
+sub kinds { return ('shared', 'cgi') }
+
+package Rig::Way::Apachecgid;
+our @ISA = ('Rig::Way::Apachecgi');
+
+sub by { return 'cgid' }
+
 1;

@@ -1,0 +1,71 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Shared hosting: Apache starts the program, by mod_fcgid or as CGI, in a folder
+# with examples/apache/htaccess and a settings file, and nothing else is given.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Apache;
+use Rig::Behind;
+use Rig::Cluster;
+use Rig::Program;
+use Rig::Sync qw(push_body);
+
+my @by = grep { Rig::Apache->is_installed($_) } qw(fcgid cgi cgid);
+plan skip_all => 'no Apache here' unless @by;
+
+my $cluster = Rig::Cluster->start;
+
+sub start
+{
+	my ($database, %option) = @_;
+	return Rig::Apache::Shared->start(example => 'apache/htaccess', %option,
+		environment => { %Rig::Program::usual,
+			REPLICACHE_DATABASE => $cluster->conninfo($database) });
+}
+
+for my $by (@by) {
+	subtest "mod_$by" => sub {
+		my $database = $cluster->database('cases');
+		my $session = $cluster->session($database);
+		my $front = start($database, by => $by);
+		Rig::Behind::check($front, $session);
+		for my $path (qw(replicache.conf replicache.fcgi/replicache.conf .htaccess)) {
+			my $answer = $front->request('GET', "/$path");
+			like($answer->{status}, qr/^40[34]$/, "$path can't be fetched");
+			unlike($answer->{body}, qr/database|RewriteEngine/, 'nothing of it is told');
+		}
+		is($front->request('GET', '/replicache.fcgi/health')->{status}, 200,
+			'the program can be named in the path, too');
+		is($front->stop, 0, 'the server ends in order');
+		unlike($front->log, qr/exit(ed)? with|segfault|signal 9|SIGKILL/i, 'and so does the program')
+		    or diag($front->log);
+	};
+}
+
+# As a host has it that leaves mod_fcgid's limit at its default: what is pushed at
+# once must stay below it.
+subtest "mod_fcgid's default limit" => sub {
+	plan skip_all => 'no mod_fcgid here' unless grep { $_ eq 'fcgid' } @by;
+	my $database = $cluster->database('cases');
+	my $session = $cluster->session($database);
+	my $front = start($database, by => 'fcgid', max_body => 131072);
+	my $push = sub {
+		my ($client, $length) = @_;
+		return $front->request('POST', '/push', headers => { 'Content-Type' => 'application/json' },
+			body => push_body('g', [ $client, 1, 'note', '"' . 'x' x $length . '"' ]))->{status};
+	};
+	is($push->('a', 130_000), 200, 'a push below 131,072 bytes');
+	is($push->('b', 132_000), 500, 'one above is refused by mod_fcgid');
+	is($session->value('select count(*) from journal'), 1, 'and changes nothing');
+	is($push->('c', 1000), 200, 'others go on');
+	is($front->stop, 0, 'the server ends in order');
+};
+
+done_testing;
