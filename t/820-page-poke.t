@@ -110,5 +110,29 @@ subtest 'other writers, and a restart' => sub {
 	wait_for_streams(1);
 };
 
+subtest 'an EventSource' => sub {
+	my $version = sub { $site->session->value('select max(version) from replicache_version') };
+	$finch->evaluate(<<'JS');
+window.source = new EventSource('/replicache/poke');
+window.told = window.opened = 0;
+source.onopen = () => window.opened++;
+source.addEventListener('poke', ({data, lastEventId}) => {
+	if (data === lastEventId) window.told = Number(data);
+});
+0
+JS
+	$finch->until('window.told === ' . $version->());
+	pass('is told where the server is');
+	for my $signal (qw(TERM KILL)) {
+		my $opened = $finch->evaluate('window.opened');
+		$site->restart_program($signal);
+		$site->session->query("insert into message (id, sender, content, ord) values ('$signal', 'psql', 'x', 200)");
+		$finch->until('window.told === ' . $version->());
+		cmp_ok($finch->evaluate('window.opened'), '>', $opened, "comes back after $signal, and learns");
+	}
+	$finch->evaluate('window.source.close()');
+	wait_for_streams(1);
+};
+
 is_deeply([ grep { !/502|503|ERR_/ } $browser->problems ], [], 'the pages reported no error');
 done_testing;
