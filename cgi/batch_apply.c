@@ -344,6 +344,22 @@ renew_connection(struct round *round, struct error *error)
 	return round->db == NULL ? -1 : 0;
 }
 
+/* What Postgres says of an error of a mutator, or of a trigger or constraint
+ * that is only checked at COMMIT, may have args in it. They are for the ledger,
+ * not for the log. */
+static void
+withhold(const struct round *round, size_t failed, struct error *error)
+{
+	if (failed != APPLY_NONE)
+		snprintf(error->message, sizeof(error->message),
+		    "the mutator of %s failed",
+		    round->plan.calls[failed].mutation->name);
+	else if (strcmp(error->sqlstate, "P0001") == 0 ||
+		 strncmp(error->sqlstate, "23", 2) == 0)
+		snprintf(error->message, sizeof(error->message),
+		    "a check at COMMIT failed");
+}
+
 /*
  * Decides what a failed transaction means. Returns 0 if the round is to be
  * tried again with the jobs that are still in it, -1 if it ends for all of
@@ -355,6 +371,7 @@ handle_failure(struct round *round, size_t failed, struct error *error)
 	enum db_failure failure = db_failure(error);
 	bool last = ++round->tries >= BATCH_TRIES_MAX;
 
+	withhold(round, failed, error);
 	log_debug("a batch of %zu mutations failed at %zd: %s: %s",
 	    round->plan.call_count, (ssize_t)failed, error->sqlstate,
 	    error->message);

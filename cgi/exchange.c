@@ -23,6 +23,50 @@
 #define EXCHANGE_ARENA_MAX(settings)                                           \
 	((size_t)(settings)->max_body * 3 + (size_t)128 * 1024 * 1024)
 
+/* What the operator should know, and what tells why somebody is not let in; all
+ * else is for whoever looks closely. */
+static enum log_level
+choose_level(const struct exchange *exchange)
+{
+	int status = exchange->response.status;
+
+	if (exchange->error.code == ERROR_NONE)
+		return LOG_LEVEL_DEBUG;
+	if (status >= 500)
+		return LOG_LEVEL_WARNING;
+	return status == 401 || status == 403 || status == 429
+		   ? LOG_LEVEL_INFO
+		   : LOG_LEVEL_DEBUG;
+}
+
+/* The one line of the request. */
+static void
+write_log(const struct exchange *exchange, bool whole, int64_t us)
+{
+	const struct request *request = &exchange->request;
+	const struct error *error = &exchange->error;
+	bool refused = error->code != ERROR_NONE;
+	enum log_level level = choose_level(exchange);
+	const struct log_field fields[] = {
+	    {"path", request->path, 0},
+	    {"status", NULL, exchange->response.status},
+	    {"error", refused ? error_name(error->code) : "", 0},
+	    {"reason", refused ? error->message : "", 0},
+	    {"sqlstate", refused ? error->sqlstate : "", 0},
+	    {"request", request->id, 0},
+	    {"user", exchange->identity.user, 0},
+	    {"us", NULL, us},
+	    {"bytes", NULL, (int64_t)exchange->response.sent},
+	    {"mutations", NULL, (int64_t)exchange->push.mutation_count},
+	    {"applied", NULL, (int64_t)exchange->job.applied},
+	};
+	size_t count = sizeof(fields) / sizeof(fields[0]);
+
+	if (log_enabled(level))
+		log_event(level, whole ? "request" : "request, cut", fields,
+		    exchange->route == METRICS_PUSH ? count : count - 2);
+}
+
 static void
 end(struct exchange *exchange, bool whole)
 {
@@ -32,11 +76,7 @@ end(struct exchange *exchange, bool whole)
 	    (uint64_t)us);
 	if (exchange->route == METRICS_PULL)
 		metrics_count(METRICS_PULL_BYTES, exchange->response.sent);
-	if (log_enabled(LOG_LEVEL_DEBUG))
-		log_debug("%s %d %llu bytes %lld us request %s%s",
-		    exchange->request.path, exchange->response.status,
-		    (unsigned long long)exchange->response.sent, (long long)us,
-		    exchange->request.id, whole ? "" : " cut");
+	write_log(exchange, whole, us);
 	if (exchange->transport != NULL)
 		exchange->transport->ops->end(exchange->transport, whole);
 	response_fini(&exchange->response);
@@ -86,6 +126,8 @@ exchange_run(struct app *app, struct transport *transport)
 	exchange->started = clock_us();
 	exchange->route = METRICS_OTHER;
 	exchange->go_on = NULL;
+	exchange->push.mutation_count = exchange->job.applied = 0;
+	error_reset(&exchange->error);
 	exchange->identity = (struct identity){.user = "", .claims = ""};
 	arena_init(&exchange->arena, EXCHANGE_ARENA_MAX(app->settings));
 	response_init(&exchange->response, transport);

@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "batch.h"
+#include "error.h"
 #include "identity.h"
 #include "metrics.h"
 #include "protocol.h"
@@ -37,6 +38,7 @@ struct exchange {
 	struct request request;
 	struct response response;
 	struct identity identity; /* of who asks, if the route needs it */
+	struct error error;       /* why it was refused, for the log */
 	enum metrics_route route;
 	int64_t started;       /* clock_us() */
 	struct exchange *next; /* the server's */

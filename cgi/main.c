@@ -257,6 +257,7 @@ main(int argc, char **argv)
 		status = EXIT_FAILURE;
 	} else {
 		log_set_level((enum log_level)settings.log_level);
+		log_set_format((enum log_format)settings.log_format);
 		if (options.action != NULL)
 			status = options.action(&settings, &error);
 		else

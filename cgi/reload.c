@@ -23,6 +23,7 @@ reload_settings(struct settings *settings)
 		return;
 	}
 	log_set_level((enum log_level)settings->log_level);
+	log_set_format((enum log_format)settings->log_format);
 	log_info("the settings were read again");
 }
 

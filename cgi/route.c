@@ -16,7 +16,6 @@
 #include "cors.h"
 #include "error.h"
 #include "health.h"
-#include "log.h"
 #include "metrics_handle.h"
 #include "poke.h"
 #include "pull.h"
@@ -57,22 +56,8 @@ find(const char *path)
 void
 route_refuse(struct exchange *exchange, const struct error *error)
 {
-	const char *path = exchange->request.path;
-
+	exchange->error = *error;
 	response_error(&exchange->response, &exchange->request, error);
-	if (exchange->response.status >= 500)
-		log_warning("%s %d %s: %s%s%s (request %s)", path,
-		    exchange->response.status, error_name(error->code),
-		    error->sqlstate, error->sqlstate[0] == '\0' ? "" : " ",
-		    error->message, exchange->request.id);
-	else if (exchange->response.status == 401 ||
-		 exchange->response.status == 403)
-		log_info("%s %d %s: %s (request %s)", path,
-		    exchange->response.status, error_name(error->code),
-		    error->message, exchange->request.id);
-	else
-		log_debug("%s %d %s: %s", path, exchange->response.status,
-		    error_name(error->code), error->message);
 }
 
 static enum exchange_state

@@ -17,8 +17,8 @@ struct error;
  */
 enum exchange_state route_dispatch(struct exchange *exchange);
 
-/* Puts the answer to ERROR into the response, and a line into the log if the
- * operator should know. */
+/* Puts the answer to ERROR into the response; it is told in the request's line
+ * of the log. */
 void route_refuse(struct exchange *exchange, const struct error *error);
 
 #endif

@@ -142,11 +142,17 @@ wait_socket(PGconn *conn, short events, int64_t deadline)
 	}
 }
 
+/* What a mutator has to say may have its args in it: only that it spoke. */
 static void
-take_notice(void *unused, const char *message)
+take_notice(void *unused, const PGresult *notice)
 {
+	const char *severity =
+	    PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+
 	(void)unused;
-	log_debug("postgres: %s", message);
+	log_debug("postgres: %s %s", severity == NULL ? "" : severity,
+	    sqlstate == NULL ? "" : sqlstate);
 }
 
 static PGconn *
@@ -210,7 +216,7 @@ db_open_at(
 		free(db);
 		return NULL;
 	}
-	PQsetNoticeProcessor(db->conn, take_notice, NULL);
+	PQsetNoticeReceiver(db->conn, take_notice, NULL);
 	db->cancel = PQgetCancel(db->conn);
 	if (PQsetnonblocking(db->conn, 1) < 0 ||
 	    PQenterPipelineMode(db->conn) != 1) {

@@ -1,25 +1,47 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * The log: one line an event on standard error, `level message`, where the
- * web server, the supervisor or the journal picks it up.
+ * The log: one line an event on standard error, where the web server, the
+ * supervisor or the journal picks it up.
+ *
+ *	text	replicache: info request path=/push status=403 user="Ann B."
+ *	json	{"time":"2026-01-31T23:59:59.123Z","level":"info",
+ *		"message":"request","path":"/push","status":403,"user":"Ann B."}
  *
  * Untrusted bytes are harmless in it: control characters and everything
  * outside ASCII are written as \xNN, so that no input can forge a line or
- * drive a terminal; a newline ends the event. Never log a body, args, a token
- * or a conninfo.
+ * drive a terminal; a newline ends a message. Never log a body, args, a token
+ * or a conninfo, nor what a mutator said, as it may have said its args.
  */
 #ifndef REPLICACHE_LOG_H
 #define REPLICACHE_LOG_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "settings.h"
 
 /* The longest line; what is longer is cut. A line is one write(2), so lines of
- * several threads and processes do not mix. */
-#define LOG_LINE_MAX 1024
+ * several threads and processes do not mix: POSIX promises that for pipes of
+ * up to 4096 bytes. */
+#define LOG_LINE_MAX 4096
 
-/* Sets which levels are written. */
+/* The longest message, and the longest text in a field, as written. */
+#define LOG_MESSAGE_MAX 1024
+#define LOG_FIELD_MAX 256
+
+/* A fact that belongs to an event. */
+struct log_field {
+	const char *name; /* of letters alone */
+	const char *text; /* or NULL: it is the number */
+	int64_t number;
+};
+
+/* Sets which levels are written. Any time will do. */
 void log_set_level(enum log_level level);
+
+/* Sets what a line looks like. Any time will do. */
+void log_set_format(enum log_format format);
 
 /* True if lines of LEVEL are written: to spare work for the log alone. */
 bool log_enabled(enum log_level level);
@@ -28,5 +50,10 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Writes the event MESSAGE with its COUNT FIELDS, but those with the text "",
+ * in their order. */
+void log_event(enum log_level level, const char *message,
+    const struct log_field *fields, size_t count);
 
 #endif

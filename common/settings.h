@@ -45,6 +45,12 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* a line a request */
 };
 
+/* What a line of it looks like; see log.h. */
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON,
+};
+
 struct settings {
 	/* A string that is AT_HUP is char *_Atomic: see settings_reload(). */
 	char *database;        /* libpq conninfo; "": all from PG* */
@@ -61,6 +67,7 @@ struct settings {
 	_Atomic int jwt_algorithm; /* enum token_algorithm */
 	_Atomic long jwt_leeway;   /* s */
 	_Atomic int log_level;     /* enum log_level */
+	_Atomic int log_format;    /* enum log_format */
 	_Atomic int poke;          /* enum poke_kind */
 	_Atomic int metrics;       /* bool: /metrics is there */
 	_Atomic int prepared;      /* bool: name and keep prepared statements */

@@ -30,6 +30,8 @@ static const char *const poke_choices[] = {[POKE_AUTO] = "auto",
     [POKE_LONGPOLL] = "longpoll",
     [POKE_ANSWER] = "answer",
     NULL};
+static const char *const format_choices[] = {
+    [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
 static const char *const bool_choices[] = {"off", "on", NULL};
 
 /* The first members of a row. The name is that of the member of struct
@@ -84,8 +86,8 @@ static const struct setting table[] = {
 	"what a token's iss must be, unless empty", NULL},
     {STRING(jwt_subject, AT_START, "sub"), "REPLICACHE_JWT_SUBJECT",
 	"the claim that names the user",
-	"Its value owns client groups and is what replicache_user_id() gives, "
-	"so it must never be given to somebody else."},
+	"Client groups belong to its value, so it must never be given to "
+	"somebody else."},
     {NUMBER(jwt_leeway, AT_HUP, "60", 0, 600), "REPLICACHE_JWT_LEEWAY",
 	"s by which the signer's clock may be off", NULL},
     {STRING(jwt_header, AT_START, ""), "REPLICACHE_JWT_HEADER",
@@ -188,6 +190,10 @@ static const struct setting table[] = {
 	NULL},
     {CHOICE(log_level, AT_HUP, "info", level_choices), "REPLICACHE_LOG_LEVEL",
 	"error, warning, info or debug", NULL},
+    {CHOICE(log_format, AT_HUP, "text", format_choices),
+	"REPLICACHE_LOG_FORMAT",
+	"text, or json = each line is an object, for programs that read it",
+	NULL},
 };
 
 const struct setting *

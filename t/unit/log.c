@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "log.h"
+#include "scan.h"
 
 /* Far below what a pipe holds, so that nobody waits for a reader. */
 #define WRITTEN_MAX 60000
@@ -131,30 +133,28 @@ an_event_is_one_line(void **state)
 	assert_string_equal(written, "replicache: error \n");
 }
 
-/* Around the longest line, of plain bytes and of escaped ones. */
+/* Around the longest message, of plain bytes and of escaped ones. */
 static void
-long_lines_are_cut(void **state)
+long_messages_are_cut(void **state)
 {
 	static const char head[] = "replicache: info ";
-	static char text[3 * LOG_LINE_MAX];
+	static char text[3 * LOG_MESSAGE_MAX];
 
 	(void)state;
-	for (size_t length = LOG_LINE_MAX - 64; length < LOG_LINE_MAX + 64;
+	for (size_t length = LOG_MESSAGE_MAX - 8; length < LOG_MESSAGE_MAX + 8;
 	     length++) {
-		size_t n;
+		size_t n, kept = length < LOG_MESSAGE_MAX ? length
+							  : LOG_MESSAGE_MAX;
 
 		memset(text, 'x', length);
 		text[length] = '\0';
 		capture();
 		log_info("%s", text);
 		n = release();
-		assert_in_range(n, LOG_LINE_MAX - 64, LOG_LINE_MAX);
+		assert_int_equal(n, strlen(head) + kept + 1);
 		assert_memory_equal(written, head, strlen(head));
-		assert_int_equal(strspn(written + strlen(head), "x"),
-		    n - strlen(head) - 1);
+		assert_int_equal(strspn(written + strlen(head), "x"), kept);
 		assert_int_equal(written[n - 1], '\n');
-		if (strlen(head) + length < LOG_LINE_MAX - 4)
-			assert_int_equal(n, strlen(head) + length + 1);
 	}
 	for (size_t before = 0; before < 4; before++) {
 		size_t n;
@@ -165,11 +165,72 @@ long_lines_are_cut(void **state)
 		capture();
 		log_info("%s", text);
 		n = release();
-		assert_in_range(n, LOG_LINE_MAX - 8, LOG_LINE_MAX);
+		assert_in_range(n, LOG_MESSAGE_MAX, strlen(head) + LOG_MESSAGE_MAX + 1);
 		/* No escape is cut within. */
 		assert_string_equal(written + n - 5, "\\x1b\n");
 		assert_int_equal((n - strlen(head) - before - 1) % 4, 0);
 	}
+}
+
+static void
+an_event_has_fields(void **state)
+{
+	static const struct log_field fields[] = {{"path", "/push", 0},
+	    {"status", NULL, 403}, {"error", "", 0}, {"user", "Ann B.", 0},
+	    {"odd", "a\"b\\c=\x1b\xc3\xa4", 0}, {"low", NULL, INT64_MIN}};
+
+	(void)state;
+	capture();
+	log_event(LOG_LEVEL_INFO, "request, \"cut\"", fields, 6);
+	release();
+	assert_string_equal(written,
+	    "replicache: info request, \"cut\" path=/push status=403 "
+	    "user=\"Ann B.\" odd=\"a\\\"b\\\\c=\\x1b\\xc3\\xa4\" "
+	    "low=-9223372036854775808\n");
+	log_set_format(LOG_FORMAT_JSON);
+	capture();
+	log_event(LOG_LEVEL_INFO, "request, \"cut\"", fields, 6);
+	release();
+	log_set_format(LOG_FORMAT_TEXT);
+	assert_memory_equal(written, "{\"time\":\"2", 10);
+	assert_string_equal(strstr(written, ",\"level\""),
+	    ",\"level\":\"info\",\"message\":\"request, \\\"cut\\\"\","
+	    "\"path\":\"/push\",\"status\":403,\"user\":\"Ann B.\","
+	    "\"odd\":\"a\\\"b\\\\c=\\\\x1b\\\\xc3\\\\xa4\","
+	    "\"low\":-9223372036854775808}\n");
+}
+
+/* Whatever the bytes, a line of JSON is one object, and one line. */
+static void
+json_is_json(void **state)
+{
+	static char bytes[256], large[2 * LOG_MESSAGE_MAX];
+	struct log_field fields[40];
+	struct error error;
+	unsigned flags;
+
+	(void)state;
+	for (int c = 1; c < 256; c++)
+		bytes[c - 1] = (char)c;
+	log_set_format(LOG_FORMAT_JSON);
+	for (size_t start = 0; start < 255; start++) {
+		size_t n;
+
+		/* Rows of backslashes and quotes at each place of a cut. */
+		memset(large, start % 2 == 0 ? '\\' : '"', sizeof(large) - 1);
+		memcpy(large, bytes + start, start % 7);
+		for (size_t i = 0; i < 40; i++)
+			fields[i] = (struct log_field){
+			    "x", i % 2 == 0 ? large : bytes + start, 0};
+		capture();
+		log_event(LOG_LEVEL_ERROR, large, fields, start % 41);
+		n = release();
+		assert_in_range(n, 2, LOG_LINE_MAX);
+		assert_ptr_equal(strchr(written, '\n'), written + n - 1);
+		if (scan_document(written, n, 100, &flags, &error) < 0)
+			fail_msg("%s: %s", error.message, written);
+	}
+	log_set_format(LOG_FORMAT_TEXT);
 }
 
 static void *
@@ -223,7 +284,9 @@ main(void)
 	    cmocka_unit_test(levels_below_the_threshold_are_silent),
 	    cmocka_unit_test(what_is_not_printable_is_escaped),
 	    cmocka_unit_test(an_event_is_one_line),
-	    cmocka_unit_test(long_lines_are_cut),
+	    cmocka_unit_test(long_messages_are_cut),
+	    cmocka_unit_test(an_event_has_fields),
+	    cmocka_unit_test(json_is_json),
 	    cmocka_unit_test(a_line_is_one_write),
 	    cmocka_unit_test(nobody_hears_a_log_that_is_closed),
 	};

@@ -87,7 +87,9 @@ sub close_database
 sub environment
 {
 	my ($self) = @_;
-	return (REPLICACHE_DATABASE => $self->{cluster}->conninfo($self->{database}));
+	# All that may be logged is: see Rig::Secrets.
+	return (REPLICACHE_DATABASE => $self->{cluster}->conninfo($self->{database}),
+	    REPLICACHE_LOG_LEVEL => 'debug');
 }
 
 # The sections of a case file, in order.
