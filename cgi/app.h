@@ -9,6 +9,7 @@
 
 #include "gather.h"
 
+struct allowance;
 struct auth;
 struct batch;
 struct exchange;
@@ -21,6 +22,7 @@ struct streams;
 struct app {
 	const struct settings *settings;
 	struct settings *reloaded; /* the same, for reload() alone */
+	struct allowance *allowance;
 	struct auth *auth;
 	struct pool *pool;
 	struct registry *registry;

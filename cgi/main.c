@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "allowance.h"
 #include "app.h"
 #include "auth.h"
 #include "batch.h"
@@ -190,6 +191,7 @@ serve(struct settings *settings, const struct options *options, bool oneshot,
 	app.auth = auth_new(settings, error);
 	if (app.auth == NULL)
 		return -1;
+	app.allowance = allowance_new();
 	app.pool = pool_new(settings);
 	app.registry = app.pool == NULL ? NULL : registry_new(app.pool);
 	app.batch = app.registry == NULL
@@ -198,7 +200,7 @@ serve(struct settings *settings, const struct options *options, bool oneshot,
 			      server_relieve, &app);
 	app.share = share_new();
 	gather_init(&app.pulls, pull_look, &app);
-	if (app.batch == NULL || app.share == NULL) {
+	if (app.batch == NULL || app.share == NULL || app.allowance == NULL) {
 		error_set(error, ERROR_CONFIG, "out of memory");
 	} else if (oneshot) {
 		oneshot_run(&app);
@@ -216,6 +218,7 @@ serve(struct settings *settings, const struct options *options, bool oneshot,
 	batch_free(app.batch);
 	registry_free(app.registry);
 	pool_free(app.pool);
+	allowance_free(app.allowance);
 	auth_free(app.auth);
 	return rc;
 }

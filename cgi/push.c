@@ -11,11 +11,47 @@
 
 #include <stddef.h>
 
+#include "allowance.h"
 #include "app.h"
+#include "clock.h"
 #include "error.h"
 #include "metrics.h"
 #include "route.h"
 #include "settings.h"
+
+/* How many mutations a user may have a second; 0, any number. */
+static long
+rate_of(const struct settings *settings)
+{
+	return settings->auth == AUTH_NONE ? 0 : settings->user_mutations;
+}
+
+/* Only what is new counts. It is not known yet how many mutations are, and a
+ * push repeats what the client has not heard of, so all are taken, and what was
+ * too much is given back. */
+static int
+take_allowance(struct exchange *exchange, struct error *error)
+{
+	struct app *app = exchange->app;
+	long rate = rate_of(app->settings);
+
+	if (rate > 0 && !allowance_take(app->allowance, exchange->identity.user,
+			    exchange->push.mutation_count, rate, clock_ms()))
+		return error_set(error, ERROR_TOO_FAST,
+		    "the user has had %ld mutations a second", rate);
+	return 0;
+}
+
+static void
+give_allowance(struct exchange *exchange, size_t applied)
+{
+	struct app *app = exchange->app;
+	long rate = rate_of(app->settings);
+
+	if (rate > 0)
+		allowance_give(app->allowance, exchange->identity.user,
+		    exchange->push.mutation_count - applied, rate, clock_ms());
+}
 
 /* The batch knows the result. Runs in any thread. */
 static void
@@ -24,6 +60,8 @@ answer(struct batch_job *job)
 	struct exchange *exchange =
 	    (struct exchange *)(void *)((char *)job -
 					offsetof(struct exchange, job));
+
+	give_allowance(exchange, job->applied);
 
 	if (job->error.code == ERROR_NONE)
 		metrics_count(
@@ -50,6 +88,10 @@ push_handle(struct exchange *exchange)
 	}
 	if (exchange->push.mutation_count == 0) {
 		response_json(&exchange->response, 200, "{}");
+		return EXCHANGE_ANSWERED;
+	}
+	if (take_allowance(exchange, &error) < 0) {
+		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}
 	job->identity = exchange->identity;

@@ -120,6 +120,14 @@ static const struct setting table[] = {
     {NUMBER(max_tokens, AT_HUP, "1000000", 100, INT_MAX),
 	"REPLICACHE_MAX_TOKENS", "most JSON values in a request body",
 	"It bounds the work of a body, whatever its bytes."},
+    {NUMBER(user_mutations, AT_HUP, "0", 0, 1000000),
+	"REPLICACHE_USER_MUTATIONS",
+	"most mutations of a user in a second, unless auth is none; 0 = any "
+	"number",
+	"What is not used in 10 s can be used at once. Who has any left may "
+	"push all that waits, and then owes time: no queue is too long to get "
+	"through, and what is refused, by 429, is sent again. Each process "
+	"counts for itself."},
     /* Not AT_HUP: a batch under way has room for as many as it began with. */
     {NUMBER(batch_mutations, AT_START, "1000", 1, 100000),
 	"REPLICACHE_BATCH_MUTATIONS", "most mutations in one transaction",

@@ -49,6 +49,7 @@ static const struct number numbers[] = {
     NUMBER(poke_user_streams, "POKE_USER_STREAMS", 20, 1, 1000000),
     NUMBER(poke_wait, "POKE_WAIT", 25000, 10, 3600000),
     NUMBER(poke_heartbeat, "POKE_HEARTBEAT", 15000, 10, 3600000),
+    NUMBER(user_mutations, "USER_MUTATIONS", 0, 0, 1000000),
     NUMBER(jwt_leeway, "JWT_LEEWAY", 60, 0, 600),
     NUMBER(poke_age, "POKE_AGE", 3600000, 10, 86400000),
 };
