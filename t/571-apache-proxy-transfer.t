@@ -24,6 +24,6 @@ my $program = Rig::Program->start(REPLICACHE_METRICS => 'on',
 	REPLICACHE_DATABASE => $cluster->conninfo($database));
 my $front = Rig::Apache->start(example => 'apache/proxy.conf', socket => $program->path);
 
-Rig::Behind::check($front, $session, $program);
+Rig::Behind::check($front, $session, streams => 1);
 is($program->stop, 0, 'the program ends in order');
 done_testing;

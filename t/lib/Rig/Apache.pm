@@ -75,7 +75,8 @@ our @ISA = ('Rig::Apache');
 
 use File::Copy qw(copy);
 
-use Rig::Place qw(program server_user srcdir slurp spew);
+use Rig::Place qw(program server_user spew);
+use Rig::Program;
 
 sub modules
 {
@@ -97,20 +98,11 @@ sub prepare
 	$self->configure(%{ $self->{environment} });
 }
 
-# The settings, given as variables, as the file beside the program.
 sub configure
 {
 	my ($self, %environment) = @_;
 	my $file = $self->place . '/replicache.conf';
-	my $text = '';
-	for my $name (grep { $_ ne 'REPLICACHE_CONFIG' } sort keys %environment) {
-		my $key = lc $name =~ s/^REPLICACHE_//r;
-		my $value = $environment{$name} =~ s/(["\\\$])/\\$1/gr;
-		$text .= qq($key = "$value"\n);
-	}
-	unlink $file;
-	spew($file, $text);
-	chmod 0600, $file or die "chmod: $!";
+	Rig::Program::write_settings($file, %environment);
 	if (my $user = server_user()) {
 		chown +(getpwnam $user)[2, 3], $file or die "chown: $!";
 	}

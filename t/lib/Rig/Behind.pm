@@ -3,10 +3,10 @@
 # What a web server must let through, beside what the cases say: large bodies
 # both ways, a client that goes away, streams, and the npm client.
 #
-#	Rig::Behind::check($front, $session, $program);
+#	Rig::Behind::check($front, $session, streams => 1);
 #
 # The front is a Rig::Front, on a database of the kind "cases", to which the
-# session is one. Without a program of the test's own, streams need not flow.
+# session is one. With streams the program has to run with metrics.
 
 package Rig::Behind;
 
@@ -20,7 +20,6 @@ use Rig::Http;
 use Rig::Json;
 use Rig::Node;
 use Rig::Place qw(wait_until);
-use Rig::Program;
 use Rig::Stream;
 use Rig::Sync qw(push_body pull_body);
 
@@ -31,13 +30,13 @@ my $next = 0;
 
 sub check
 {
-	my ($front, $session, $program) = @_;
-	my $self = bless { front => $front, session => $session, program => $program }, __PACKAGE__;
+	my ($front, $session, %option) = @_;
+	my $self = bless { front => $front, session => $session }, __PACKAGE__;
 	subtest 'bodies' => sub { $self->check_bodies };
 	subtest 'a large view' => sub { $self->check_view };
 	subtest 'a client that goes away' => sub { $self->check_gone };
-	subtest 'streams' => sub { $self->check_streams } if $program;
-	subtest 'a poke without a wait' => sub { $self->check_answered } unless $program;
+	subtest 'streams' => sub { $self->check_streams } if $option{streams};
+	subtest 'a poke without a wait' => sub { $self->check_answered } unless $option{streams};
 	subtest 'the npm client' => sub { $self->check_client };
 }
 
@@ -114,7 +113,7 @@ sub check_gone
 sub metric
 {
 	my ($self, $name) = @_;
-	my $text = $self->{program}->request(Rig::Program::params('GET', '/metrics'))->{body};
+	my $text = $self->{front}->request('GET', '/metrics')->{body};
 	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
 	return $value;
 }

@@ -59,6 +59,21 @@ sub params
 	return \%param;
 }
 
+# Writes settings, given as variables, as a file that only its owner can read.
+sub write_settings
+{
+	my ($file, %environment) = @_;
+	my $text = '';
+	for my $name (grep { $_ ne 'REPLICACHE_CONFIG' } sort keys %environment) {
+		my $key = lc $name =~ s/^REPLICACHE_//r;
+		my $value = $environment{$name} =~ s/(["\\\$])/\\$1/gr;
+		$text .= qq($key = "$value"\n);
+	}
+	unlink $file;
+	spew($file, $text);
+	chmod 0600, $file or die "chmod: $!";
+}
+
 # One request as CGI. The answer is as Rig::Fastcgi's, with exit for end.
 # Options: arguments, and seconds to wait.
 sub cgi

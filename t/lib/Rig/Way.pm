@@ -13,6 +13,7 @@ use warnings;
 use Test::More;
 
 use Rig::Apache;
+use Rig::Lighttpd;
 use Rig::Nginx;
 use Rig::Place qw(workdir);
 use Rig::Program;
@@ -182,15 +183,9 @@ sub start_server
 
 # A web server that starts the program itself, with its settings in a file. It
 # is started anew for each database, as the program's processes are its own.
-package Rig::Way::Apachefcgid;
+package Rig::Way::Starter;
 our @ISA = ('Rig::Way::Front');
 use Test::More;
-
-sub by { return 'fcgid' }
-
-sub kinds { return ('shared') }
-
-sub is_possible { return Rig::Apache->is_installed($_[0]->by) }
 
 sub prepare { }
 
@@ -200,8 +195,7 @@ sub begin
 {
 	my ($self, %environment) = @_;
 	@$self{qw(log read)} = ('', 0);
-	$self->{nginx} = Rig::Apache::Shared->start(example => 'apache/htaccess',
-	    by => $self->by, environment => { %Rig::Program::usual, %environment });
+	$self->{nginx} = $self->start_server(%Rig::Program::usual, %environment);
 }
 
 # What the program wrote, in the server's log.
@@ -228,7 +222,23 @@ sub end
 {
 	my ($self) = @_;
 	my $server = delete $self->{nginx} // return;
-	is($server->stop, 0, 'the server ends in order');
+	ok(defined $server->stop, 'the server ends') or diag($server->log);
+}
+
+package Rig::Way::Apachefcgid;
+our @ISA = ('Rig::Way::Starter');
+
+sub by { return 'fcgid' }
+
+sub kinds { return ('shared') }
+
+sub is_possible { return Rig::Apache->is_installed($_[0]->by) }
+
+sub start_server
+{
+	my ($self, %environment) = @_;
+	return Rig::Apache::Shared->start(example => 'apache/htaccess',
+	    by => $self->by, environment => \%environment);
 }
 
 package Rig::Way::Apachecgi;
@@ -242,5 +252,17 @@ package Rig::Way::Apachecgid;
 our @ISA = ('Rig::Way::Apachecgi');
 
 sub by { return 'cgid' }
+
+package Rig::Way::Lighttpd;
+our @ISA = ('Rig::Way::Starter');
+
+sub is_possible { return Rig::Lighttpd->is_installed }
+
+sub start_server
+{
+	my ($self, %environment) = @_;
+	return Rig::Lighttpd->start(example => 'lighttpd/replicache.conf',
+	    environment => \%environment);
+}
 
 1;
