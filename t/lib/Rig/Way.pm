@@ -13,6 +13,7 @@ use warnings;
 use Test::More;
 
 use Rig::Apache;
+use Rig::Caddy;
 use Rig::Lighttpd;
 use Rig::Nginx;
 use Rig::Place qw(workdir);
@@ -179,6 +180,17 @@ sub start_server
 {
 	my ($self, $path) = @_;
 	return Rig::Apache->start(example => 'apache/proxy.conf', socket => $path);
+}
+
+package Rig::Way::Caddy;
+our @ISA = ('Rig::Way::Front');
+
+sub is_possible { return Rig::Caddy->is_installed }
+
+sub start_server
+{
+	my ($self, $path) = @_;
+	return Rig::Caddy->start(example => 'caddy/Caddyfile', socket => $path);
 }
 
 # A web server that starts the program itself, with its settings in a file. It
