@@ -14,7 +14,6 @@ use Test::More;
 
 use Rig::Client;
 use Rig::Node;
-use Rig::Place qw(srcdir wait_until);
 use Rig::Site;
 
 plan skip_all => $_ for Rig::Node::missing(), Rig::Site::missing();
@@ -28,18 +27,6 @@ sub message
 	my ($id) = @_;
 	return (createMessage =>
 	    { id => $id, from => 'test', content => $id, order => ++$order });
-}
-
-# Wait until a tab opened anew finds so many mutations pending: they were kept.
-sub wait_until_kept
-{
-	my ($count, %option) = @_;
-	wait_until(sub {
-		my $tab = Rig::Client->open($node, %option);
-		my $found = @{ $tab->pending };
-		$tab->close;
-		return $found == $count;
-	}, "$count mutations to be kept", 30);
 }
 
 sub pulls
@@ -57,7 +44,7 @@ subtest 'a tab is closed with mutations pending' => sub {
 	$site->stop_program;
 	$first->mutate(message('t1'), message('t2'));
 	$second->mutate(message('t3'));
-	wait_until_kept(3, name => 'tabs');
+	Rig::Client->wait_until_kept($node, 3, name => 'tabs');
 	$first->close;
 	$site->start_program;
 	my $third = Rig::Client->open($node, name => 'tabs');
@@ -76,7 +63,7 @@ subtest 'the code of the page changes' => sub {
 	$old->wait_for_view($site->expected_view);
 	$site->stop_program;
 	$old->mutate(message('c1'));
-	wait_until_kept(1, @old);
+	Rig::Client->wait_until_kept($node, 1, @old);
 	my $group = $old->group;
 	$old->close;
 	$site->start_program;

@@ -25,6 +25,19 @@ const library = {
 		await tx.set(`message/${id}`, {...message, content: message.content + text});
 	},
 
+	// Of schema/rooms.sql.
+	async createRoom(tx, {id, name}) {
+		await tx.set(`room/${id}`, {id, name});
+	},
+
+	async invite() {},
+
+	async leaveRoom() {},
+
+	async sayInRoom(tx, {id, room, content}) {
+		await tx.set(`room_message/${id}`, {id, room_id: room, content});
+	},
+
 	// The server has no mutator of this name.
 	async unknownMutator(tx, {id, ...message}) {
 		await tx.set(`message/${id}`, message);
@@ -72,11 +85,14 @@ function fail(text) {
 }
 
 serve({
-	async open({client, name, mutators, schemaVersion = '', pullInterval = null}) {
+	// tokens: what getAuth gives, one after the other, null at their end.
+	async open({client, name, mutators, schemaVersion = '', pullInterval = null,
+		auth, tokens}) {
 		const names = mutators ?? Object.keys(library);
 		const replicache = new Replicache({
 			name,
 			schemaVersion,
+			auth,
 			kvStore: 'mem',
 			pushURL: `${server}/push`,
 			pullURL: `${server}/pull`,
@@ -88,6 +104,12 @@ serve({
 		replicache.onClientStateNotFound = () => events.push('clientStateNotFound');
 		replicache.onUpdateNeeded = ({type, versionType}) =>
 			events.push(`updateNeeded ${type} ${versionType ?? ''}`.trim());
+		if (tokens) {
+			replicache.getAuth = () => {
+				events.push('getAuth');
+				return tokens.shift() ?? null;
+			};
+		}
 		clients.set(client, {replicache, events});
 		return {
 			clientID: replicache.clientID,

@@ -18,7 +18,7 @@ use Rig::Place qw(wait_until);
 my $count = 0;
 
 # Clients of one name share a client group. Options: mutators (their names),
-# schemaVersion, pullInterval.
+# schemaVersion, pullInterval, auth (a token), tokens (for getAuth).
 sub open
 {
 	my ($class, $node, %option) = @_;
@@ -78,6 +78,19 @@ sub wait_for_view
 	return $self->pull_until(sub {
 		Rig::Json::difference($self->view, $view) eq '';
 	}, 'the view to be the expected one', $seconds);
+}
+
+# Wait until a tab opened anew finds so many mutations pending: what an open
+# client was told to do is kept. Options as of open().
+sub wait_until_kept
+{
+	my ($class, $node, $count, %option) = @_;
+	wait_until(sub {
+		my $tab = $class->open($node, %option);
+		my $found = @{ $tab->pending };
+		$tab->close;
+		return $found == $count;
+	}, "$count mutations to be kept", 30);
 }
 
 sub events { return $_[0]->ask('events') }

@@ -51,9 +51,17 @@ sub start
 sub start_chat
 {
 	my ($class, %environment) = @_;
+	my $self = $class->start_on('chat', %environment);
+	$self->{cluster}->run_file($self->{database}, srcdir() . '/t/client/mutators.sql');
+	return $self;
+}
+
+# The same with a database made from another template.
+sub start_on
+{
+	my ($class, $template, %environment) = @_;
 	my $cluster = Rig::Cluster->start;
-	my $database = $cluster->database('chat');
-	$cluster->run_file($database, srcdir() . '/t/client/mutators.sql');
+	my $database = $cluster->database($template);
 	my $self = $class->start(
 		REPLICACHE_DATABASE => $cluster->conninfo($database), %environment);
 	$self->{cluster} = $cluster;
