@@ -38,49 +38,78 @@ enum {
 	CLIENT_ID,
 	CLIENT_GROUP,
 	CLIENT_LAST_MUTATION_ID,
-	CLIENT_VERSION
+	CLIENT_VERSION,
+	CLIENT_FORGOTTEN
 };
+
+/* The parameters of a look, as array literals. */
+struct look_ids {
+	const char *groups;
+	const char *clients[2]; /* and the group of each */
+};
+
+/* Adds the clients of JOB that are not in CLIENTS yet to the arrays. */
+static int
+add_clients(const struct batch_job *job, struct map *clients,
+    struct pgarray *ids, struct pgarray *groups)
+{
+	for (size_t i = 0; i < job->push->client_count; i++) {
+		size_t before = clients->count;
+
+		if (map_add(clients, job->push->clients[i]) == MAP_NONE)
+			return -1;
+		if (clients->count == before)
+			continue;
+		pgarray_add_text(ids, job->push->clients[i]);
+		pgarray_add_text(groups, job->push->group);
+	}
+	return 0;
+}
 
 /* Writes the distinct groups and clients of the jobs as array literals. */
 static int
-write_ids(const struct gather_queue *round, struct arena *arena,
-    const char **groups_out, const char **clients_out)
+write_ids(
+    const struct gather_queue *round, struct arena *arena, struct look_ids *ids)
 {
 	struct map groups, clients;
-	struct pgarray array;
+	struct pgarray array, of_client;
+	int rc = 0;
 
 	map_init(&groups, arena);
 	map_init(&clients, arena);
-	for (const struct batch_job *job = batch_first(round); job != NULL;
-	     job = batch_next(job)) {
+	pgarray_init(&array);
+	pgarray_init(&of_client);
+	for (const struct batch_job *job = batch_first(round);
+	     rc == 0 && job != NULL; job = batch_next(job)) {
 		if (map_add(&groups, job->push->group) == MAP_NONE)
-			return -1;
-		for (size_t i = 0; i < job->push->client_count; i++)
-			if (map_add(&clients, job->push->clients[i]) ==
-			    MAP_NONE)
-				return -1;
+			rc = -1;
+		else
+			rc = add_clients(job, &clients, &array, &of_client);
 	}
+	ids->clients[0] = pgarray_end(&array, arena);
+	ids->clients[1] = pgarray_end(&of_client, arena);
+	pgarray_fini(&array);
+	pgarray_fini(&of_client);
 	pgarray_init(&array);
 	for (size_t i = 0; i < groups.count; i++)
 		pgarray_add_text(&array, groups.keys[i]);
-	*groups_out = pgarray_end(&array, arena);
+	ids->groups = pgarray_end(&array, arena);
 	pgarray_fini(&array);
-	pgarray_init(&array);
-	for (size_t i = 0; i < clients.count; i++)
-		pgarray_add_text(&array, clients.keys[i]);
-	*clients_out = pgarray_end(&array, arena);
-	pgarray_fini(&array);
-	return *groups_out == NULL || *clients_out == NULL ? -1 : 0;
+	return rc < 0 || ids->groups == NULL || ids->clients[0] == NULL ||
+		       ids->clients[1] == NULL
+		   ? -1
+		   : 0;
 }
 
 /* One round trip. The caller frees the results, after a failure too. */
 static int
-read_rows(struct db *db, const char *groups, const char *clients,
-    struct look *look, struct error *error)
+read_rows(struct db *db, const struct look_ids *ids, struct look *look,
+    struct error *error)
 {
 	if (db_send_id(db, STATEMENT_STATE, 0, NULL, error) < 0 ||
-	    db_send_id(db, STATEMENT_LOOK_GROUPS, 1, &groups, error) < 0 ||
-	    db_send_id(db, STATEMENT_LOOK_CLIENTS, 1, &clients, error) < 0 ||
+	    db_send_id(db, STATEMENT_LOOK_GROUPS, 1, &ids->groups, error) < 0 ||
+	    db_send_id(db, STATEMENT_LOOK_CLIENTS, 2, ids->clients, error) <
+		0 ||
 	    db_sync(db, error) < 0)
 		return -1;
 	if (db_take(db, &look->state, error) < 0 ||
@@ -120,7 +149,9 @@ check_group(
 }
 
 /*
- * Fills job->clients. ERROR_FORBIDDEN if one is of another group. *OLD_OUT
+ * Fills job->clients. ERROR_FORBIDDEN if one is of another group,
+ * ERROR_CLIENT_STATE_NOT_FOUND if one was forgotten: perhaps after what it
+ * pushes was applied (replicache_forget_clients()). *UNCERTAIN
  * tells which clients the database can't be sure to know to the end: those
  * unknown, and those not seen since the history of versions broke last.
  */
@@ -139,6 +170,9 @@ read_clients(const struct look *look, struct batch_job *job, bool *uncertain,
 		uncertain[i] = true;
 		if (row == MAP_NONE)
 			continue;
+		if (db_bool(look->clients, (int)row, CLIENT_FORGOTTEN))
+			return error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
+			    "a client was forgotten");
 		if (strcmp(db_text(look->clients, (int)row, CLIENT_GROUP),
 			push->group) != 0)
 			return error_set(error, ERROR_FORBIDDEN,
@@ -248,17 +282,17 @@ batch_look_through(struct batch_context *context, struct db *db,
     struct error *error)
 {
 	const struct registration *registration = NULL;
-	const char *groups, *clients;
+	struct look_ids ids;
 	struct look look = {0};
 	int rc = -1;
 
 	map_init(&look.group_rows, arena);
 	map_init(&look.client_rows, arena);
-	if (write_ids(round, arena, &groups, &clients) < 0) {
+	if (write_ids(round, arena, &ids) < 0) {
 		error_set(error, ERROR_UNAVAILABLE, "out of memory");
 		goto out;
 	}
-	if (read_rows(db, groups, clients, &look, error) < 0)
+	if (read_rows(db, &ids, &look, error) < 0)
 		goto out;
 	if (index_rows(look.groups, &look.group_rows) < 0 ||
 	    index_rows(look.clients, &look.client_rows) < 0) {

@@ -16,12 +16,14 @@
 #include "log.h"
 #include "pool.h"
 #include "registry.h"
+#include "schema.h"
 
 enum {
 	HEALTH_VERSION,
 	HEALTH_REVISION,
 	HEALTH_FLOOR,
-	HEALTH_IN_RECOVERY
+	HEALTH_IN_RECOVERY,
+	HEALTH_SCHEMA_NUMBER
 };
 
 static int
@@ -42,7 +44,7 @@ ask(struct db *db, struct db_result **result, struct error *error)
 static bool
 examine(struct exchange *exchange, json_object *answer)
 {
-	struct error error;
+	struct error error = {0};
 	struct db *db = pool_get(exchange->app->pool, &error);
 	struct db_result *result = NULL;
 	const char *reason = NULL;
@@ -55,7 +57,13 @@ examine(struct exchange *exchange, json_object *answer)
 			     : "database not answering";
 	} else {
 		bool standby = db_bool(result, 0, HEALTH_IN_RECOVERY);
+		int64_t number = db_int64(result, 0, HEALTH_SCHEMA_NUMBER);
 
+		if (number != SCHEMA_NUMBER)
+			reason = number < SCHEMA_NUMBER ? "schema too old"
+							: "schema too new";
+		json_object_object_add(
+		    answer, "schema", json_object_new_int64(number));
 		json_object_object_add(answer, "version",
 		    json_object_new_int64(db_int64(result, 0, HEALTH_VERSION)));
 		json_object_object_add(

@@ -34,6 +34,7 @@ enum {
 	LOOK_STARTED,
 	LOOK_OWNER,
 	LOOK_CLIENTS,
+	LOOK_RETIRED,
 };
 
 int
@@ -73,6 +74,9 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 	    strcmp(db_text(rows, row, LOOK_OWNER), p->identity.user) != 0)
 		return error_set(error, ERROR_FORBIDDEN,
 		    "the client group is another user's");
+	if (db_bool(rows, row, LOOK_RETIRED))
+		return error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
+		    "the client group is retired");
 	stand->version = db_int64(rows, row, LOOK_VERSION);
 	stand->floor = db_int64(rows, row, LOOK_FLOOR);
 	stand->history.revision = db_int64(rows, row, LOOK_REVISION);

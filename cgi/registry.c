@@ -15,6 +15,7 @@
 #include "error.h"
 #include "log.h"
 #include "pool.h"
+#include "schema.h"
 
 /* All registrations of one application, generously: thousands of tables. */
 #define REGISTRY_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -163,6 +164,19 @@ read_mutators(
 	return 0;
 }
 
+/* Every push and pull has a registration, and an upgrade raises the revision:
+ * so a schema that this program does not know is noticed here. */
+static int
+check_number(int64_t number, struct error *error)
+{
+	if (number == SCHEMA_NUMBER)
+		return 0;
+	return error_set(error, ERROR_UNAVAILABLE,
+	    "the database has schema %lld, this program knows %d: see "
+	    "replicache-admin status",
+	    (long long)number, SCHEMA_NUMBER);
+}
+
 /* Reads all of it in one snapshot, with the revision that it has. */
 static int
 load(struct db *db, struct registration *r, size_t *index, struct error *error)
@@ -185,6 +199,9 @@ load(struct db *db, struct registration *r, size_t *index, struct error *error)
 	    db_take(db, &mutators, error) == 0 &&
 	    db_take(db, &versions, error) == 0 && db_finish(db, error) == 0) {
 		r->revision = db_int64(state, 0, 3);
+		rc = check_number(db_int64(state, 0, 4), error);
+	}
+	if (rc == 0) {
 		rc = read_tables(r, index, tables) < 0 ||
 			     read_mutators(r, index, mutators) < 0 ||
 			     read_keys(

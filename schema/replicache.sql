@@ -42,6 +42,8 @@
 --     replicache_next_version()
 --     replicache_new_epoch()
 --     replicache_purge(older_than =>)
+--     replicache_forget_clients(unseen_for)
+--     replicache_grant(role)
 --
 -- What replicache.fcgi calls besides: replicache_push_begin, replicache_enter,
 -- replicache_guard. All other functions are internal.
@@ -63,7 +65,16 @@ begin;
 
 set local client_min_messages = warning;
 
+-- The number of what this file installs. Whoever changes a table raises it, and
+-- SCHEMA_NUMBER in common/schema.h, and writes upgrade/NNN.sql, which makes
+-- schema NNN of the one before. Functions and triggers need none of that:
+-- they are brought up to date by this file.
+set local replicache.schema_number = 1;
+
 do $$
+declare
+  number int := current_setting('replicache.schema_number');
+  present int := number;
 begin
   if current_setting('server_version_num')::int < 140000 then
     raise 'replicache needs PostgreSQL 14 or later';
@@ -74,6 +85,25 @@ begin
   end if;
   perform set_config('search_path',
     quote_ident(current_schema()) || ', pg_temp', true);
+
+  if to_regclass('replicache_state') is not null then
+    begin
+      execute 'select schema_number from replicache_state' into present;
+    exception when undefined_column then
+      raise 'schema % has replicache tables of before the first release',
+          current_schema()
+        using errcode = 'object_not_in_prerequisite_state',
+          hint = 'There is no way from those to here.';
+    end;
+    if present <> number then
+      raise 'the database has schema %, this file is of schema %', present,
+          number
+        using errcode = 'object_not_in_prerequisite_state',
+          hint = case when present < number
+            then 'Run replicache-admin upgrade.'
+            else 'It is used by a newer replicache-fcgi.' end;
+    end if;
+  end if;
 end
 $$;
 
@@ -91,19 +121,26 @@ create table if not exists replicache_version (
   xid     xid8 not null default pg_current_xact_id()
 );
 
--- floor     the lowest cookie from which changes are still known
--- epoch     the version at install or at the last replicache_new_epoch()
--- revision  counts changes of what is registered: whoever caches that compares
+-- floor          the lowest cookie from which changes are still known
+-- epoch          the version at install or at the last replicache_new_epoch()
+-- revision       counts changes of what is registered: whoever caches that
+--                compares
+-- schema_number  of these tables
 create table if not exists replicache_state (
-  only_row boolean primary key default true check (only_row),
-  floor    bigint not null,
-  epoch    bigint not null,
-  revision bigint not null default 0
+  only_row      boolean primary key default true check (only_row),
+  floor         bigint not null,
+  epoch         bigint not null,
+  revision      bigint not null default 0,
+  schema_number int not null
 );
 
+-- retired    all its clients are forgotten, and so is whatever it pushes
+-- forgotten  the marks of its clients that are: see replicache_forget_clients()
 create table if not exists replicache_client_group (
-  id      text primary key,
-  user_id text not null default ''
+  id        text primary key,
+  user_id   text not null default '',
+  retired   boolean not null default false,
+  forgotten bigint[]
 );
 
 -- Each push appends a step to those of its clients; the highest is where a client
@@ -358,7 +395,8 @@ begin
   perform replicache_lock();
   if not exists (select from replicache_state) then
     insert into replicache_version (version) values (first);
-    insert into replicache_state (floor, epoch) values (first, first);
+    insert into replicache_state (floor, epoch, schema_number) values
+      (first, first, current_setting('replicache.schema_number')::int);
     insert into replicache_version_time values (clock_timestamp(), first - 1);
   end if;
 end
@@ -434,6 +472,38 @@ $$;
 -- Push
 ----------------------------------------------------------------------------
 
+-- replicache_mark(client_id text) returns bigint
+--
+-- Internal: what remains of a client that is forgotten: 64 bits of a hash that
+-- is the same on every server, of every version. Among the clients of one group
+-- two don't share it: of 10,000 forgotten ones, a new one would be taken for
+-- one of them once in 10^15 times.
+
+create or replace function replicache_mark(client_id text) returns bigint
+language sql stable
+return ('x' || encode(substr(sha256(convert_to(client_id, 'UTF8')), 1, 8),
+  'hex'))::bit(64)::bigint;
+
+
+-- replicache_is_forgotten(client_id text, client_group_id text)
+--   returns boolean
+--
+-- Whether a client of which nothing is known is known to be no new one.
+
+create or replace function replicache_is_forgotten(
+  client_id text, client_group_id text)
+returns boolean
+language plpgsql stable security definer set search_path from current
+as $$
+begin
+  return exists (select from replicache_client_group as g
+    where g.id = client_group_id
+      and (g.retired or g.forgotten is not null
+           and replicache_mark(client_id) = any (g.forgotten)));
+end
+$$;
+
+
 -- replicache_push_begin(groups, users, clients, client_groups, before, after,
 --   registered default null) returns bigint
 --
@@ -444,8 +514,8 @@ $$;
 -- IDs.
 --
 -- Raises RP001 if the database is not as the arguments say: a group belongs to
--- another user, a client to another group, a last mutation ID has moved, or the
--- revision is not `registered`.
+-- another user, a client to another group, a last mutation ID has moved, a client
+-- that should be new was forgotten, or the revision is not `registered`.
 -- Whoever called has looked without the lock, and should look again.
 --
 -- The IDs are set first and not last because the whole transaction stands or
@@ -462,13 +532,14 @@ as $$
 declare
   taken bigint := replicache_next_version();
   owner text;
+  gone boolean;
 begin
   if registered <> (select revision from replicache_state) then
     raise 'something was registered meanwhile' using errcode = 'RP001';
   end if;
 
   for i in 1 .. cardinality(groups) loop
-    select user_id into owner
+    select user_id, retired into owner, gone
       from replicache_client_group where id = groups[i];
     if not found then
       insert into replicache_client_group (id, user_id)
@@ -476,6 +547,8 @@ begin
     elsif owner is distinct from users[i] then
       raise 'client group % belongs to another user', groups[i]
         using errcode = 'RP001';
+    elsif gone then
+      raise 'client group % is retired', groups[i] using errcode = 'RP001';
     end if;
   end loop;
 
@@ -485,6 +558,9 @@ begin
       raise 'client % can''t go from % to % in group %', clients[i],
           before[i], after[i], client_groups[i]
         using errcode = 'invalid_parameter_value';
+    elsif before[i] = 0
+          and replicache_is_forgotten(clients[i], client_groups[i]) then
+      raise 'client % was forgotten', clients[i] using errcode = 'RP001';
     end if;
     insert into replicache_client_step
         (id, client_group_id, last_mutation_id, version)
@@ -664,6 +740,58 @@ begin
 
   perform replicache_record_failure(client_id, client_group_id, mutation_id,
     user_id, name, args, code, state, message);
+  return code;
+end
+$$;
+
+
+-- replicache_retry(client_id text, mutation_id bigint, role name default null)
+--   returns text
+--
+-- Runs a mutation of the ledger again, now, after whatever made it fail was put
+-- right: if it works it leaves the ledger, else it stays with what went wrong
+-- this time. Returns null or the code, as replicache_guard does. As the role
+-- given, or the caller. Mutations that its client made later were applied
+-- before it: whether that matters only the app knows. The claims of its user's
+-- token are gone, so replicache_claim() gives null.
+--
+-- Raises no_data_found if it is not there, and data_exception if its args could
+-- not be kept.
+
+create or replace function replicache_retry(
+  client_id text, mutation_id bigint, role name default null)
+returns text
+language plpgsql volatile
+as $$
+declare
+  failed replicache_failed_mutation;
+  code text;
+begin
+  perform replicache_next_version();
+  select * into failed from replicache_failed_mutation as f
+    where f.client_id = replicache_retry.client_id
+      and f.mutation_id = replicache_retry.mutation_id;
+  if not found then
+    raise 'mutation % of client % is not in the ledger', mutation_id, client_id
+      using errcode = 'no_data_found';
+  elsif failed.args is null then
+    raise 'the args of mutation % of client % could not be kept', mutation_id,
+        client_id
+      using errcode = 'data_exception';
+  end if;
+  if role is not null then
+    perform set_config('role', role, true);
+  end if;
+  code := replicache_guard(client_id, failed.client_group_id, mutation_id,
+    failed.user_id, failed.name, failed.args::text);
+  if role is not null then
+    perform set_config('role', 'none', true);
+  end if;
+  if code is null then
+    delete from replicache_failed_mutation as f
+      where f.client_id = replicache_retry.client_id
+        and f.mutation_id = replicache_retry.mutation_id;
+  end if;
   return code;
 end
 $$;
@@ -2006,17 +2134,38 @@ end
 $$;
 
 
+-- replicache_horizon(older_than interval) returns bigint
+--
+-- Internal: a version such that it and all below were taken longer ago; null if
+-- none is known. Takes the version lock. Versions carry no time, but it is
+-- known how far they were at some moments (replicache_version_time), and this is
+-- one of them.
+
+create or replace function replicache_horizon(older_than interval)
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+begin
+  if older_than < interval '0' or older_than is null then
+    raise 'the age is negative' using errcode = 'invalid_parameter_value';
+  end if;
+  perform replicache_lock();
+  insert into replicache_version_time
+    select clock_timestamp(), max(version) from replicache_version;
+  return (select max(version) from replicache_version_time
+    where at <= clock_timestamp() - older_than);
+end
+$$;
+
+
 -- replicache_purge(older_than interval default '30 days') returns bigint
 --
 -- Drops what was deleted longer ago: tombstones, rows with `deleted` set in
 -- synced tables (except those that other rows refer to), and failed mutations.
 -- Raises the floor accordingly: a client that has not pulled since starts
 -- over. Returns the number of rows dropped. For a nightly job; nobody else can
--- write to synced tables while it runs.
---
--- Versions carry no time. It is known how far they were at some moments
--- (replicache_version_time), and this is one of them; what is dropped is at
--- least as old as asked for.
+-- write to synced tables while it runs. (replicache-admin purge does the same in
+-- steps.) What is dropped is at least as old as asked for.
 
 create or replace function replicache_purge(
   older_than interval default '30 days')
@@ -2024,71 +2173,33 @@ returns bigint
 language plpgsql volatile set search_path from current
 as $$
 declare
-  current bigint;
-  horizon bigint;
-  highest bigint;
-  one bigint;
-  dropped bigint := 0;
-  registered record;
+  horizon bigint := replicache_horizon(older_than);
 begin
-  if older_than < interval '0' or older_than is null then
-    raise 'older_than is negative' using errcode = 'invalid_parameter_value';
-  end if;
-  perform replicache_lock();
-  select max(version) into current from replicache_version;
-  insert into replicache_version_time values (clock_timestamp(), current);
-  select max(version) into horizon from replicache_version_time
-    where at <= clock_timestamp() - older_than;
+  return replicache_purge_failed(older_than) + replicache_purge_to(horizon);
+end
+$$;
 
+
+-- replicache_purge_failed(older_than interval) returns bigint
+--
+-- Internal: drops failed mutations, and of the moments that are known all but
+-- one a day, where a day is longer ago. Returns how many mutations.
+
+create or replace function replicache_purge_failed(older_than interval)
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  dropped bigint;
+begin
+  delete from replicache_version_time as t
+    where at <= clock_timestamp() - greatest(older_than, interval '1 day')
+      and exists (select from replicache_version_time as later
+        where later.at > t.at and later.at < date_trunc('day', t.at)
+          + interval '1 day');
   delete from replicache_failed_mutation
     where failed_at <= clock_timestamp() - older_than;
-  get diagnostics one = row_count;
-  dropped := dropped + one;
-  if horizon is null then
-    return dropped;
-  end if;
-  delete from replicache_version_time where version < horizon;
-
-  -- The floor first: the triggers let only rows below it go.
-  select max(version) into highest
-    from (select version from replicache_tombstone
-          union all select version from replicache_hidden) as gone
-    where version <= horizon;
-  for registered in
-    select replicache_qualified(t.table_name) as target,
-      replicache_unreferenced(t.table_name) as unreferenced
-    from replicache_table as t join pg_class as c on c.oid = t.table_name
-    where t.soft
-  loop
-    execute format('select greatest($1, max(version)) from %s as t
-        where deleted and version <= $2%s',
-      registered.target, registered.unreferenced)
-      into highest using highest, horizon;
-  end loop;
-  if highest is null then
-    return dropped;
-  end if;
-  update replicache_state set floor = highest where floor < highest;
-
-  delete from replicache_tombstone where version <= horizon;
-  get diagnostics one = row_count;
-  dropped := dropped + one;
-  delete from replicache_hidden where version <= horizon;
-  get diagnostics one = row_count;
-  dropped := dropped + one;
-  delete from replicache_user_floor as u using replicache_state as s
-    where u.floor <= s.floor;
-  for registered in
-    select replicache_qualified(t.table_name) as target,
-      replicache_unreferenced(t.table_name) as unreferenced
-    from replicache_table as t join pg_class as c on c.oid = t.table_name
-    where t.soft
-  loop
-    execute format('delete from %s as t where deleted and version <= $1%s',
-      registered.target, registered.unreferenced) using horizon;
-    get diagnostics one = row_count;
-    dropped := dropped + one;
-  end loop;
+  get diagnostics dropped = row_count;
   return dropped;
 end
 $$;
@@ -2119,8 +2230,270 @@ as $$
 $$;
 
 
+-- replicache_gone_code() returns text
+--
+-- Internal: the query for the versions of all that can be purged and lies at $1
+-- or below.
+
+create or replace function replicache_gone_code() returns text
+language sql stable set search_path from current
+as $$
+  select E'select version from replicache_tombstone where version <= $1'
+      '\nunion all select version from replicache_hidden where version <= $1'
+    || coalesce(string_agg(format(
+        E'\nunion all select version from %s as t'
+          ' where deleted and version <= $1%s',
+        replicache_qualified(t.table_name),
+        replicache_unreferenced(t.table_name)), ''), '')
+  from replicache_table as t join pg_class as c on c.oid = t.table_name
+  where t.soft;
+$$;
+
+
+-- replicache_purge_steps(horizon bigint, most bigint) returns setof bigint
+--
+-- Internal: the horizons, in order, with which replicache_purge_to() drops at
+-- most so many rows each time, as far as they are not of one version.
+
+create or replace function replicache_purge_steps(horizon bigint, most bigint)
+returns setof bigint
+language plpgsql stable set search_path from current
+as $$
+begin
+  return query execute 'select distinct max(version) from (select version,'
+      ' (row_number() over (order by version) - 1) / $2 as step from ('
+      || replicache_gone_code() || ') as gone) as numbered'
+      ' group by step order by 1'
+    using horizon, most;
+end
+$$;
+
+
+-- replicache_purge_to(horizon bigint) returns bigint
+--
+-- Internal: drops what was deleted at this version or below; nothing if it is
+-- null. Returns the number of rows.
+
+create or replace function replicache_purge_to(horizon bigint) returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  highest bigint;
+  one bigint;
+  dropped bigint := 0;
+  registered record;
+begin
+  perform replicache_lock();
+  -- The floor first: the triggers let only rows below it go.
+  execute 'select max(version) from (' || replicache_gone_code() || ') as gone'
+    into highest using horizon;
+  if highest is null then
+    return 0;
+  end if;
+  update replicache_state set floor = highest where floor < highest;
+
+  delete from replicache_tombstone where version <= horizon;
+  get diagnostics one = row_count;
+  dropped := dropped + one;
+  delete from replicache_hidden where version <= horizon;
+  get diagnostics one = row_count;
+  dropped := dropped + one;
+  delete from replicache_user_floor as u using replicache_state as s
+    where u.floor <= s.floor;
+  for registered in
+    select replicache_qualified(t.table_name) as target,
+      replicache_unreferenced(t.table_name) as unreferenced
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    where t.soft
+  loop
+    execute format('delete from %s as t where deleted and version <= $1%s',
+      registered.target, registered.unreferenced) using horizon;
+    get diagnostics one = row_count;
+    dropped := dropped + one;
+  end loop;
+  return dropped;
+end
+$$;
+
+
+-- replicache_forget_clients(unseen_for interval, most bigint default null)
+--   returns bigint
+--
+-- Drops what is known of clients (tabs, in a browser) of whose mutations none
+-- was applied for so long; at most so many of them. Returns their number.
+--
+-- A client that comes back all the same must not be taken for a new one: it may
+-- push mutations that were applied long ago, and did not hear of it. So its
+-- mark stays with its group, 8 bytes; and a group (a browser profile) of which
+-- all clients are forgotten is retired: it stays, without marks. The rule:
+--
+--     a client that is known          goes on from its last mutation
+--     unknown, of a retired group     ClientStateNotFound, for a pull too
+--     unknown, its mark is there      ClientStateNotFound
+--     unknown, from mutation 1 on     is new
+--     unknown, from a later one on    ClientStateNotFound
+--
+-- The answer makes the browser start over with a new group and what the server
+-- has. What it did while it was away, and did not push, is lost then, as it is
+-- when somebody clears the browser's data; so choose an age that is long, such
+-- as a year. Mutations that were applied stay applied, once.
+--
+-- Under the version lock, so that no push is half-way: one that looked before
+-- and is applied after finds in replicache_push_begin() that the client is not
+-- as it looked.
+
+create or replace function replicache_forget_clients(
+  unseen_for interval, most bigint default null)
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+declare
+  horizon bigint := replicache_horizon(unseen_for);
+  ids text[];
+  groups text[];
+begin
+  select array_agg(id), array_agg(distinct client_group_id) into ids, groups
+    from (select id, min(client_group_id) as client_group_id
+          from replicache_client_step
+          group by id
+          having max(version) <= horizon
+          order by id limit most) as unseen;
+  if ids is null then
+    return 0;
+  end if;
+
+  update replicache_client_group as g
+    set forgotten = coalesce(g.forgotten, '{}') || unseen.marks
+    from (select client_group_id, array_agg(replicache_mark(id)) as marks
+          from (select distinct id, client_group_id
+                from replicache_client_step where id = any (ids)) as one
+          group by client_group_id) as unseen
+    where g.id = unseen.client_group_id;
+  delete from replicache_client_step where id = any (ids);
+  update replicache_client_group as g
+    set retired = true, forgotten = null
+    where g.id = any (groups)
+      and not exists (select from replicache_client_step
+                      where client_group_id = g.id);
+  return cardinality(ids);
+end
+$$;
+
+
 ----------------------------------------------------------------------------
--- Rights, and what an older version of this file installed
+-- Rights
+----------------------------------------------------------------------------
+
+-- replicache_grant(role name) returns void
+--
+-- Grants the role of replicache.fcgi what it needs, and no more:
+--
+--     SELECT   on what a push or pull looks at, and on the tables, views and
+--              audiences that are registered (of a table that syncs through a
+--              view, only on the primary key, version and deleted)
+--     EXECUTE  on the functions that a push calls, on those for use in mutators
+--              and views, and on the mutators
+--
+-- and nothing to write with: what a push has to write itself, functions write as
+-- their owner. A mutator runs as this role, so that it can do what is granted to
+-- the role here and elsewhere, or as its own owner if it is SECURITY DEFINER: the
+-- choice of who wrote it.
+--
+-- To be called as the owner of all this, after tables and mutators were
+-- registered, and again when others are. The role is refused if it could step
+-- around all this: as a superuser, with BYPASSRLS or CREATEROLE, as the owner of
+-- a registered table (whom row level security does not hold), or as a member of
+-- such a role.
+
+create or replace function replicache_grant(role name) returns void
+language plpgsql volatile set search_path from current
+set client_min_messages = warning
+as $$
+declare
+  web name := role;
+  one record;
+begin
+  if not exists (select from pg_roles where rolname = web) then
+    raise 'there is no role %', web using errcode = 'undefined_object';
+  end if;
+
+  for one in
+    select rolname from pg_roles
+    where (rolsuper or rolbypassrls or rolcreaterole or rolreplication)
+      and pg_has_role(web, oid, 'member')
+  loop
+    raise 'role % may do too much: it is, or is a member of, %', web,
+        one.rolname
+      using errcode = 'invalid_grant_operation',
+        detail = 'That role is a superuser, or has BYPASSRLS, CREATEROLE or '
+          'REPLICATION.';
+  end loop;
+
+  for one in
+    select c.oid::regclass as relation from pg_class as c
+    where (c.oid = 'replicache_state'::regclass
+           or c.oid in (select table_name from replicache_table))
+      and pg_has_role(web, c.relowner, 'member')
+  loop
+    raise 'role % may do too much: % is its own', web, one.relation
+      using errcode = 'invalid_grant_operation';
+  end loop;
+  if has_schema_privilege(web, current_schema(), 'create') then
+    raise warning 'role % may create objects in schema %', web,
+        current_schema()
+      using hint = format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC',
+        current_schema());
+  end if;
+
+  execute format('grant usage on schema %I to %I', current_schema(), web);
+  execute format('grant select on replicache_version, replicache_state,
+    replicache_client_group, replicache_client_step, replicache_table,
+    replicache_mutator, replicache_schema_version, replicache_tombstone,
+    replicache_hidden, replicache_user_floor to %I', web);
+  execute format('grant execute on function
+    replicache_push_begin, replicache_is_forgotten, replicache_enter,
+    replicache_guard,
+    replicache_check_constraints, replicache_record_failure,
+    replicache_user_id, replicache_claim, replicache_client_id,
+    replicache_client_group_id, replicache_mutation_id,
+    replicache_next_version, replicache_touch(text[]),
+    replicache_touch(regclass, text, text) to %I', web);
+
+  for one in
+    select replicache_qualified(t.table_name) as target, t.view, t.audience,
+      (select string_agg(quote_ident(a.attname), ', ') from pg_attribute as a
+       where a.attrelid = t.table_name and not a.attisdropped
+         and (a.attname in ('version', 'deleted') or exists
+              (select from pg_index as i
+               where i.indrelid = t.table_name and i.indisprimary
+                 and a.attnum = any (i.indkey::int2[])))) as columns
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+  loop
+    execute format('grant select %s on %s to %I',
+      case when one.view is null then '' else '(' || one.columns || ')' end,
+      one.target, web);
+    if one.view is not null then
+      execute format('grant select on %s to %I',
+        replicache_qualified(one.view), web);
+    end if;
+    if one.audience is not null then
+      execute format('grant select on %s to %I',
+        replicache_qualified(one.audience), web);
+    end if;
+  end loop;
+
+  for one in
+    select to_regprocedure(function) as function from replicache_mutator
+    where to_regprocedure(function) is not null
+  loop
+    execute format('grant execute on function %s to %I', one.function, web);
+  end loop;
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- What an older version of this file installed
 ----------------------------------------------------------------------------
 
 do $$

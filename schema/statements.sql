@@ -15,7 +15,7 @@
 -- Where the database is.
 prepare state as
 select (select max(version) from replicache_version) as version,
-  floor, epoch, revision
+  floor, epoch, revision, schema_number
 from replicache_state;
 
 -- $1 group IDs: those that exist, and whose they are.
@@ -24,14 +24,19 @@ select id, user_id
 from replicache_client_group
 where id = any ($1::text[]);
 
--- $1 client IDs: those that exist, and how far they are.
+-- $1 client IDs, $2 the group of each: those that exist, and how far they are,
+-- and those that do no more, since they were forgotten.
 prepare look_clients as
-select c.id, c.client_group_id, c.last_mutation_id, c.version
-from (select * from unnest($1::text[]) as a (id) limit cardinality($1::text[]))
-    as asked
-  cross join lateral
+select asked.id, c.client_group_id, c.last_mutation_id, c.version,
+  c.id is null as forgotten
+from (select *
+      from unnest($1::text[], $2::text[]) as a (id, client_group_id)
+      limit cardinality($1::text[])) as asked
+  left join lateral
     (select * from replicache_client_step
-     where id = asked.id order by last_mutation_id desc limit 1) as c;
+     where id = asked.id order by last_mutation_id desc limit 1) as c on true
+where c.id is not null
+  or replicache_is_forgotten(asked.id, asked.client_group_id);
 
 -- $1 group IDs, $2 a version and $3 a user for each. What pulls have to know
 -- first, all of one snapshot: where the database is, and the floor of the user;
@@ -57,7 +62,9 @@ select asked.n, version,
            where client_group_id = asked.client_group_id
              and version > asked.since
            group by id) as moved)
-  end as clients
+  end as clients,
+  (select retired from replicache_client_group
+   where id = asked.client_group_id) as retired
 from (select (select max(version) from replicache_version) as version,
         floor, epoch, revision
       from replicache_state limit 1) as here
@@ -131,5 +138,5 @@ from replicache_version;
 -- Whether the database answers.
 prepare health as
 select (select max(version) from replicache_version) as version,
-  revision, floor, pg_is_in_recovery() as in_recovery
+  revision, floor, pg_is_in_recovery() as in_recovery, schema_number
 from replicache_state;

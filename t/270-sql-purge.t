@@ -131,8 +131,56 @@ cmp_ok($session->value('select count(*) from replicache_version_time'), '>=', 15
 days_pass(50);
 $session->query(q(insert into hard values ('r'); delete from hard where id = 'r'));
 purge();
-is($session->value(q(select count(*) from replicache_version_time where at < now() - interval '49 days')), 1, 'of old times the latest is kept');
+is($session->value(q(select count(*) = count(distinct date_trunc('day', at)) and count(*) < 10 from replicache_version_time where at < now() - interval '49 days')),
+	't', 'of old times one a day is kept');
+is($session->value(q(select replicache_horizon('49 days') = max(version) from replicache_version_time where at < now() - interval '49 days')), 't', 'the latest');
 is($session->value('select count(*) from replicache_tombstone'), 1, 'young tombstones stay');
+
+# Clients long unseen.
+{
+	sub begin { $session->error("do \$\$ begin perform replicache_push_begin('{$_[0]}', '{u}', '{$_[1]}', '{$_[0]}', '{$_[2]}', '{$_[3]}'); end \$\$") }
+	sub forget { $session->value(defined $_[1] ? "select replicache_forget_clients('$_[0] days', $_[1])" : "select replicache_forget_clients('$_[0] days')") }
+	sub groups { $session->value(q(select string_agg(id || case when retired then ' retired' else '' end || ' ' || coalesce(cardinality(forgotten), 0), ', ' order by id)
+		from replicache_client_group)) }
+	sub clients { $session->value(q(select string_agg(id || last_mutation_id, ' ' order by id) from replicache_client)) }
+	is(begin('g1', 'a', 0, 3), '', 'client a');
+	is(begin('g1', 'a', 3, 70), '', 'and again');
+	is(begin('g1', 'b', 0, 1), '', 'client b');
+	is(begin('g2', 'c', 0, 1), '', 'client c');
+	is(forget(0, 0), 0, 'none of them is asked for');
+	is(forget(30), 0, 'none is old');
+	purge();
+	days_pass(40);
+	is(begin('g1', 'b', 1, 2), '', 'one is seen again');
+	is(forget(50), 0, 'none is that old');
+	is(forget(30), 2, 'two are');
+	is(clients(), 'b2', 'they are gone');
+	is(groups(), 'g1 1, g2 retired 0', 'what remains: a mark, and a group');
+	is(forget(30), 0, 'once');
+	like(begin('g1', 'a', 0, 1), qr/RP001/, 'who looked before, or was taken for new, is refused');
+	like(begin('g1', 'a', 70, 71), qr/RP001/, 'who goes on as well');
+	like(begin('g2', 'c', 0, 1), qr/RP001/, 'a client of a retired group too');
+	like(begin('g2', 'new', 0, 1), qr/RP001/, 'and a new one');
+	is(begin('g1', 'new', 0, 1), '', 'a new one of a group that goes on is new');
+	is(begin('g3', 'a', 0, 1), '', 'and so is one of another group');
+	is($session->value(q(select string_agg(replicache_is_forgotten(c, g)::text, ' ') from
+		(values ('a', 'g1'), ('b', 'g1'), ('new', 'g1'), ('other', 'g2'), ('a', 'g3'), ('a', 'g4')) as x (c, g))),
+		'true false false true false false', 'the rule');
+	purge();
+	days_pass(40);
+	is(forget(30, 1) . forget(30, 1) . forget(30, 1) . forget(30, 1), '1110', 'in steps');
+	is(groups(), 'g1 retired 0, g2 retired 0, g3 retired 0', 'a group is retired with its last client');
+	# By two ways, as every server, of every age and make, must find the same mark.
+	require Digest::SHA;
+	for my $id ('a', "\x{e9}\\'x" , '0123456789abcdefgh') {
+		my $text = $id;
+		utf8::encode($text);
+		my $mark = unpack 'q>', substr Digest::SHA::sha256($text), 0, 8;
+		is($session->value("select replicache_mark(E'" . $text =~ s/([\\'])/\\$1/gr . "')"), $mark, 'a mark');
+	}
+	like($session->error("select replicache_forget_clients('-1 day')"), qr/22023/, 'a negative age');
+	$session->query('delete from replicache_client_step; delete from replicache_client_group');
+}
 
 # At random: no client ever misses a delete.
 {

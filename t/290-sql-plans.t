@@ -59,7 +59,7 @@ for my $stats ('before ANALYZE', 'after it') {
 		$session->query("set plan_cache_mode = $mode");
 		for my $case ([ "plain ($version)", 'plain_version_idx' ], [ "soft ($version)", 'soft_version_idx' ],
 		    [ "pull_tombstones ($version)", 'replicache_tombstone_version' ],
-		    [ q(look_clients ('{c1,c2}')), 'replicache_client_step_pkey' ], [ q(look_groups ('{g1}')), 'replicache_client_group_pkey' ],
+		    [ q(look_clients ('{c1,c2}', '{g1,g1}')), 'replicache_client_step_pkey' ], [ q(look_groups ('{g1}')), 'replicache_client_group_pkey' ],
 		    [ "pull_look ('{g1}', '{$version}', '{u}')", 'replicache_version_pkey' ],
 		    [ "pull_look ('{g1}', '{$version}', '{u}')", 'replicache_client_step_client_group_id' ]) {
 			my ($statement, $index) = @$case;

@@ -342,7 +342,7 @@ subtest 'what the role of the program may do' => sub {
 	};
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
 		where n.nspname = 'public' and proname !~ '^mirror_' and has_function_privilege('web', p.oid, 'execute') order by 1::text)),
-	    join(' ', $may->(q(select p.oid::regprocedure from pg_proc as p where proname in ('replicache_push_begin', 'replicache_enter',
+	    join(' ', $may->(q(select p.oid::regprocedure from pg_proc as p where proname in ('replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
 		'replicache_guard', 'replicache_check_constraints', 'replicache_record_failure', 'replicache_user_id', 'replicache_claim',
 		'replicache_client_id', 'replicache_client_group_id', 'replicache_mutation_id', 'replicache_next_version', 'replicache_touch',
 		'create_room', 'invite', 'leave_room', 'say_in_room') order by 1::text))), 'it may execute these functions and no other');
