@@ -162,8 +162,8 @@ connect_in_time(
 	const char *const keywords[] = {"dbname", "fallback_application_name",
 	    "client_encoding", "keepalives_idle", "keepalives_interval",
 	    "keepalives_count", "tcp_user_timeout", NULL};
-	const char *const values[] = {
-	    database, "replicache.fcgi", "UTF8", "15", "5", "3", "10000", NULL};
+	const char *const values[] = {database, program_invocation_short_name,
+	    "UTF8", "15", "5", "3", "10000", NULL};
 	int64_t deadline = clock_ms() + settings->connect_timeout;
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
 	PGconn *conn;
@@ -591,6 +591,62 @@ db_finish(struct db *db, struct error *error)
 		return 0;
 	db->failed = false;
 	*error = db->failure;
+	return -1;
+}
+
+/* Notes the failure in RESULT of the script, with the line it is in. */
+static void
+note_script_failure(
+    struct db *db, const PGresult *result, const char *name, const char *sql)
+{
+	const char *position =
+	    PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+	char message[ERROR_MESSAGE_MAX];
+	long at = position == NULL ? 0 : strtol(position, NULL, 10);
+	int line = 1;
+
+	note_failure(db, result);
+	for (const char *c = sql; *c != '\0' && --at > 0; c++)
+		line += *c == '\n';
+	if (name[0] == '\0')
+		return;
+	snprintf(message, sizeof(message), "%.100s%s%.*d: %.380s", name,
+	    position == NULL ? "" : ":", position == NULL ? 0 : 1,
+	    position == NULL ? 0 : line, db->failure.message);
+	snprintf(
+	    db->failure.message, sizeof(db->failure.message), "%s", message);
+}
+
+int
+db_script(struct db *db, const char *name, const char *sql, struct error *error)
+{
+	PGresult *result;
+
+	if (db->conn == NULL)
+		return lost(db, error);
+	if (PQexitPipelineMode(db->conn) != 1 || !PQsendQuery(db->conn, sql))
+		return lose(db, error, "send failed");
+	db->deadline = clock_ms() + db->patience;
+	for (;;) {
+		if (next_result(db, &result, error) < 0)
+			return -1;
+		if (result == NULL)
+			break;
+		if (!succeeded(result))
+			note_script_failure(db, result, name, sql);
+		PQclear(result);
+	}
+	if (PQenterPipelineMode(db->conn) != 1)
+		return lose(db, error, "pipeline mode is not to be had");
+	if (!db->failed)
+		return 0;
+	*error = db->failure;
+	db->failed = false;
+	if (PQtransactionStatus(db->conn) != PQTRANS_IDLE) {
+		struct error ignored;
+
+		(void)db_script(db, "", "rollback", &ignored);
+	}
 	return -1;
 }
 

@@ -89,6 +89,15 @@ int db_send_id(struct db *db, enum statement_id id, int n,
 int db_sync(struct db *db, struct error *error);
 
 /*
+ * Runs SQL, any number of statements, as psql would run the file NAME, which
+ * errors mention ("" if it is none); their results are dropped. No group may be
+ * open. Without BEGIN, all of it is one transaction; after a failure, what it
+ * began is rolled back.
+ */
+int db_script(
+    struct db *db, const char *name, const char *sql, struct error *error);
+
+/*
  * Takes the next statement's result: 0, and *RESULT_OUT (the caller frees it;
  * NULL may be passed to drop it); or -1 with the statement's error, or with
  * that of the statement that made the server skip it.

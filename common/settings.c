@@ -176,7 +176,7 @@ read_environment(struct settings *settings, const struct setting *table,
 }
 
 int
-settings_init(struct settings *settings, const char *file, struct error *error)
+settings_read(struct settings *settings, const char *file, struct error *error)
 {
 	size_t count;
 	const struct setting *table = settings_table(&count);
@@ -187,8 +187,15 @@ settings_init(struct settings *settings, const char *file, struct error *error)
 	if (settings->lines == NULL)
 		return error_set(error, ERROR_CONFIG, "out of memory");
 	set_defaults(settings, table, count);
-	if (read_file(settings, error) < 0 ||
-	    read_environment(settings, table, count, error) < 0)
+	if (read_file(settings, error) < 0)
+		return -1;
+	return read_environment(settings, table, count, error);
+}
+
+int
+settings_init(struct settings *settings, const char *file, struct error *error)
+{
+	if (settings_read(settings, file, error) < 0)
 		return -1;
 	if (settings->auth == AUTH_UNSET)
 		return error_set(error, ERROR_CONFIG,

@@ -123,6 +123,10 @@ enum {
 int settings_init(
     struct settings *settings, const char *file, struct error *error);
 
+/* The same for a program that serves nobody: `auth` need not be said. */
+int settings_read(
+    struct settings *settings, const char *file, struct error *error);
+
 void settings_fini(struct settings *settings);
 
 /*

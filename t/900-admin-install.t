@@ -1,0 +1,154 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# replicache-admin: install, grant, status, and how it is used.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Admin;
+use Rig::Cluster;
+use Rig::Place qw(workdir spew);
+use Rig::Program qw(params);
+
+my $cluster = Rig::Cluster->start;
+
+subtest 'how it is used' => sub {
+	my $admin = Rig::Admin->new(undef);
+	my $help = $admin->run('--help');
+	is($help->{exit}, 0, '--help');
+	is($help->{error}, '', 'says nothing else');
+	like($admin->run('--version')->{out}, qr/^replicache-admin \(replicache-fcgi [\d.]+\)$/, '--version');
+	for my $bad ([], ['nonsense'], ['status', 'x'], ['--nonsense', 'status'], ['--databas'],
+		['failed'], ['failed', 'list', 'x'], ['failed', 'show', 'a'], ['failed', 'show', '--all'],
+		['failed', 'nonsense'], ['grant'], ['grant', 'a', 'b'], ['purge', 'x']) {
+		# What is wrong with a verb of the ledger is seen where there is one.
+		my $run = ($bad->[0] // '') eq 'failed' && @$bad > 1
+		    ? Rig::Admin->new($cluster->conninfo($cluster->database('core')))->run(@$bad)
+		    : $admin->run(@$bad);
+		is($run->{exit}, 2, "'@$bad' is not understood");
+		like($run->{error}, qr/--help/, 'and it is told where to look');
+		is($run->{out}, '', 'on standard error');
+	}
+	my $run = Rig::Admin->new('host=/nonexistent dbname=x')->run('status');
+	is($run->{exit}, 1, 'no database');
+	like($run->{error}, qr/^replicache-admin: .*\/nonexistent/, 'is told');
+};
+
+subtest 'where the database is' => sub {
+	my $database = $cluster->database('core');
+	my $conninfo = $cluster->conninfo($database);
+	my $name = sub { Rig::Json::decode($_[0]->run('--json', 'status', @_[1 .. $#_])->{out})->{database}{database} };
+	is($name->(Rig::Admin->new(undef, environment => { REPLICACHE_DATABASE => $conninfo })), $database,
+		'in the environment, and auth need not be said');
+	my $file = spew(workdir() . '/replicache.conf', qq(database = "$conninfo"\n));
+	is($name->(Rig::Admin->new(undef), '--config', $file), $database, 'in a file');
+	is($name->(Rig::Admin->new($conninfo, environment => { REPLICACHE_DATABASE => 'dbname=other' })), $database,
+		'--database wins');
+	my $run = Rig::Admin->new(undef)->run('--config', spew(workdir() . '/bad.conf', "workers = x\n"), 'status');
+	is($run->{exit}, 1, 'a bad file');
+	like($run->{error}, qr/bad.conf:1: workers/, 'is told with its line');
+};
+
+subtest 'install' => sub {
+	my $database = $cluster->database('empty');
+	my $admin = Rig::Admin->new($cluster->conninfo($database));
+	for my $verb (['status'], ['upgrade'], ['failed', 'list'], ['--yes', 'purge'],
+		['--yes', 'new-epoch'], ['grant', 'other']) {
+		is($admin->run(@$verb)->{exit}, 4, "@$verb: not installed");
+	}
+	is_deeply($admin->json(4, 'status'), { database_schema => 'public', schema_number => undef,
+		program_knows => 1 }, 'as status tells');
+	is_deeply($admin->json('install'), { database_schema => 'public', schema_number => 1 }, 'installed');
+	my $session = $cluster->session($database);
+	my $before = $session->value('select max(version) from replicache_version');
+	$session->query('create or replace function replicache_clock_version() returns bigint language sql as $$ select 1::bigint $$');
+	is($admin->run('install')->{exit}, 0, 'again');
+	is($session->value('select max(version) from replicache_version'), $before, 'leaves data alone');
+	cmp_ok($session->value('select replicache_clock_version()'), '>', 1, 'and brings functions up to date');
+
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
+	is($program->request(params('GET', '/health'))->{status}, 200, 'the program takes it');
+	$program->stop;
+
+	$session->query('create schema "My Sync"');
+	$session->query("alter role app in database $database set search_path = \"My Sync\", public");
+	is_deeply($admin->json('install'), { database_schema => 'My Sync', schema_number => 1 },
+		'into the first schema of search_path, also beside another');
+	my $nobody = Rig::Admin->new($cluster->conninfo($cluster->database('empty'), 'postgres'));
+	$cluster->admin->query('create role guest login');
+	my $run = Rig::Admin->new($cluster->conninfo($cluster->database('empty'), 'guest'))->run('install');
+	is($run->{exit}, 1, 'one who may not');
+	like($run->{error}, qr/replicache.sql:\d+: permission denied/, 'is told, with the line');
+};
+
+subtest 'grant' => sub {
+	my $database = $cluster->database('chat');
+	my $admin = Rig::Admin->new($cluster->conninfo($database));
+	$cluster->admin->query('create role web login');
+	is_deeply($admin->json('grant', 'web'), { granted_to => 'web' }, 'granted');
+	$cluster->session($database)->query('grant insert, update on message to web');
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database, 'web'));
+	my $body = q({"pushVersion":1,"profileID":"p","clientGroupID":"g","schemaVersion":"","mutations":[{"clientID":"c","id":1,)
+	    . q("name":"createMessage","args":{"id":"m","from":"f","content":"c","order":1},"timestamp":1}]});
+	is($program->request(params('POST', '/push', body => $body), $body)->{status}, 200, 'enough for a push');
+	$program->stop;
+	for my $role ('postgres', 'app', 'nobody at all') {
+		my $run = $admin->run('grant', $role);
+		is($run->{exit}, 1, "$role is refused");
+		like($run->{error}, qr/role \Q$role\E/, 'by name');
+	}
+};
+
+subtest 'status' => sub {
+	my $database = $cluster->database('chat');
+	my $admin = Rig::Admin->new($cluster->conninfo($database));
+	my $session = $cluster->session($database);
+	# A client a year ago, one a week ago, one just now, and two mutations that failed.
+	$session->query(q(do $$ begin
+		perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{0}', '{1}');
+	end $$; select replicache_horizon('0')));
+	$session->query(q(update replicache_version_time set at = at - interval '400 days'));
+	$session->query(q(do $$ begin
+		perform replicache_push_begin('{g}', '{u}', '{b}', '{g}', '{0}', '{7}');
+	end $$; select replicache_horizon('0')));
+	$session->query(q(update replicache_version_time set at = at - interval '8 days'));
+	$session->query(q(do $$ begin
+		perform replicache_push_begin('{h}', '{v}', '{c}', '{h}', '{0}', '{9}');
+		perform replicache_guard('c', 'h', 9, 'v', E'no\x1b[31m', '{"x":1}');
+	end $$; insert into replicache_schema_version values ('7')));
+	my $status = $admin->json('status');
+	is($status->{database}{version}, $session->value('select max(version) from replicache_version'), 'the version');
+	is($status->{database}{schema_number}, 1, 'the number of the schema');
+	ok(!$status->{database}{standby}, 'a primary');
+	is_deeply([ @{ $status->{clients} }{qw(clients seen_within_a_day a_week a_month a_year longer_ago)} ],
+		[ 3, 1, 0, 1, 0, 1 ], 'clients, by when they were seen') or diag(explain $status->{clients});
+	is_deeply([ @{ $status->{failed_mutations} }{qw(failed_mutations failed_within_a_day)} ], [ 1, 1 ], 'failed mutations');
+	is($status->{tables}[0]{table}, 'message', 'a table');
+	is($status->{tables}[0]{prefix}, 'message/', 'its prefix');
+	is_deeply([ map { $_->{name} } @{ $status->{mutators} } ], [ qw(createMessage deleteMessage) ], 'mutators');
+	is_deeply($status->{schema_versions}, [ { version => '7' } ], 'schemaVersions');
+	my $sessions = sub { grep { $_->{application} eq 'replicache.fcgi' } @{ $admin->json('status')->{sessions} } };
+	is(scalar $sessions->(), 0, 'no program is connected');
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
+	is($program->request(params('GET', '/health'))->{status}, 200, 'one is started');
+	my ($found) = $sessions->();
+	is($found->{sessions}, 1, 'and seen');
+	is($found->{role}, 'app', 'with its role');
+	$program->stop;
+
+	my $run = $admin->run('status');
+	is($run->{exit}, 0, 'for people');
+	like($run->{out}, qr/^version +\d{15,16}$/m, 'a fact a line');
+	like($run->{out}, qr/^tables\n(table +prefix .*)\n(message +message\/ .*)\n/m, 'tables as tables');
+	my ($head, $row) = $run->{out} =~ /^tables\n(.*)\n(.*)\n/m;
+	is(index($head, 'prefix'), index($row, 'message/'), 'aligned');
+	unlike($run->{out}, qr/\x1b/, 'without colour');
+	like($admin->run('failed', 'list')->{out}, qr/no\\x1b\[31m/, 'and without what clients call theirs');
+};
+
+done_testing;

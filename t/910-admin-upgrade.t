@@ -1,0 +1,122 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Schemas of other numbers: replicache-admin upgrade, and who refuses what. The
+# upgrades are those of a replicache-admin of the future, which was built for
+# this test: t/upgrade.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Admin;
+use Rig::Cluster;
+use Rig::Place qw(builddir srcdir start_process reap_process wait_until);
+use Rig::Program qw(params);
+use Rig::Sync qw(push_params pull_params);
+
+my $cluster = Rig::Cluster->start;
+my $next = builddir() . '/t/next/replicache-admin';
+
+# A database with a client in it, a session, and the two programs.
+sub place
+{
+	my $database = $cluster->database('chat');
+	my $session = $cluster->session($database);
+	$session->query(q(do $$ begin perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{0}', '{1}'); end $$));
+	my $conninfo = $cluster->conninfo($database);
+	return ($database, $session, Rig::Admin->new($conninfo), Rig::Admin->new($conninfo, program => $next));
+}
+
+sub number { $_[0]->value('select schema_number from replicache_state') }
+
+subtest 'nothing to do' => sub {
+	my (undef, $session, $admin) = place();
+	is_deeply($admin->json('upgrade'), { database_schema => 'public', schema_number => 1 }, 'said so');
+	is(number($session), 1, 'nothing done');
+};
+
+subtest 'upgrade, while a program serves' => sub {
+	my ($database, $session, $admin, $new) = place();
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_LOG_LEVEL => 'debug');
+	my $status = sub {
+		return join ' ', map { $_->{status} } $program->request(push_params('h', [ 'c', $_[0], 'nope' ])),
+		    $program->request(pull_params('h')), $program->request(params('GET', '/health'));
+	};
+	is($status->(1), '200 200 200', 'it does');
+	my $run = $new->run('install');
+	is($run->{exit}, 4, 'the new install refuses the old schema');
+	like($run->{error}, qr/has schema 1, this program knows 3: replicache-admin upgrade/, 'and says what to do');
+	is($new->run('failed', 'list')->{exit}, 4, 'so do the other verbs');
+	is_deeply($new->json(4, 'status'), { database_schema => 'public', schema_number => 1, program_knows => 3 }, 'and status');
+	is_deeply($new->json('upgrade'), { database_schema => 'public', upgraded_from => 1, schema_number => 3 }, 'upgraded');
+	is($session->value(q(select string_agg(id || made_up, ' ' order by id) from replicache_client_group)), 'g3 h3', 'by both steps');
+	is(number($session), 3, 'numbered');
+	is($new->run('upgrade')->{exit}, 0, 'again');
+	is($new->run('install')->{exit}, 0, 'the new install goes with it');
+	is($new->run('failed', 'list')->{exit}, 0, 'and the other verbs');
+
+	is($status->(2), '503 503 503', 'the old program serves no more');
+	like($program->log, qr/has schema 3, this program knows 1/, 'and says why');
+	like($program->request(params('GET', '/health'))->{body}, qr/"schema":3.*"reason":"schema too new"/, 'its health too');
+	$program->stop;
+	my $fresh = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
+	is($fresh->request(pull_params('h'))->{status}, 503, 'nor does one that starts');
+	$fresh->stop;
+
+	for my $verb ('install', 'upgrade') {
+		my $run = $admin->run($verb);
+		is($run->{exit}, 4, "the old $verb refuses");
+		like($run->{error}, qr/schema 3, which is newer than this program's 1; nothing was done/, 'and says so');
+	}
+	eval { $cluster->run_file($database, srcdir() . '/schema/replicache.sql') };
+	like($@, qr/the database has schema 3, this file is of schema 1/, 'and so does its SQL');
+	is(number($session), 3, 'nothing was done');
+};
+
+subtest 'an upgrade that fails' => sub {
+	my (undef, $session, undef, $new) = place();
+	$session->query('create table obstacle (id int)');
+	my $run = $new->run('upgrade');
+	is($run->{exit}, 1, 'fails');
+	like($run->{error}, qr{upgrade/003.sql: there is an obstacle}, 'and says where');
+	is(number($session), 2, 'the step before it is done');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 2, 'and nothing of this one');
+	$session->query('drop table obstacle');
+	is($new->run('upgrade')->{exit}, 0, 'it goes on from there');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 3, 'to the end');
+};
+
+subtest 'too old' => sub {
+	my ($database, $session, $admin, $new) = place();
+	$session->query('alter table replicache_state drop column schema_number');
+	for my $one ($admin, $new) {
+		my $run = $one->run('upgrade');
+		is($run->{exit}, 4, 'tables of before there were numbers are refused');
+		like($run->{error}, qr/has schema 0, and this program upgrades from 1 on; nothing was done/, 'as such');
+	}
+	is($admin->run('install')->{exit}, 4, 'by install too');
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
+	is($program->request(pull_params('h'))->{status}, 503, 'and the program');
+	$program->stop;
+};
+
+subtest 'two at a time' => sub {
+	my ($database, $session, undef, $new) = place();
+	$session->query('begin; select replicache_lock()');
+	my @pid = map { start_process([ $new->command('upgrade') ], stderr => \*STDOUT) } 1 .. 2;
+	my $watcher = $cluster->session($database);
+	wait_until(sub {
+		$watcher->value(q(select count(*) = 2 from pg_stat_activity
+			where datname = current_database() and wait_event = 'advisory'));
+	}, 'both to wait');
+	$session->query('commit');
+	is_deeply([ map { reap_process($_, 60) } @pid ], [ 0, 0 ], 'both end well');
+	is(number($session), 3, 'and it is done');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 3, 'once');
+};
+
+done_testing;
