@@ -93,6 +93,23 @@ listener_is_socket(int fd)
 	       listens != 0;
 }
 
+/* Where systemd puts the first of its sockets. */
+#define SYSTEMD_FD 3
+
+int
+listener_inherited(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+	if (listener_is_socket(STDIN_FILENO))
+		return STDIN_FILENO;
+	if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != getpid() ||
+	    strtol(count, NULL, 10) < 1 || !listener_is_socket(SYSTEMD_FD))
+		return -1;
+	fcntl(SYSTEMD_FD, F_SETFD, FD_CLOEXEC);
+	return SYSTEMD_FD;
+}
+
 bool
 listener_is_fcgid(int fd)
 {

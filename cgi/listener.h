@@ -25,6 +25,10 @@ struct settings;
  * (FastCGI specification, section 2.2). */
 bool listener_is_socket(int fd);
 
+/* The socket that the program was started with: standard input, or the first
+ * one that systemd passed (sd_listen_fds(3)). -1 if there is none. */
+int listener_inherited(void);
+
 /* True if mod_fcgid made the socket FD: `fcgid` is in its path, as in its
  * default folders (FcgidIPCDir). */
 bool listener_is_fcgid(int fd);

@@ -156,14 +156,16 @@ read_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-/* The socket to listen on: the one named, or standard input. */
+/* The socket to listen on: the one named, or one it was started with. */
 static int
 find_listener(const struct options *options, struct error *error)
 {
+	int fd;
+
 	if (options->listen != NULL)
 		return listener_bind(options->listen, error);
-	if (listener_is_socket(STDIN_FILENO))
-		return STDIN_FILENO;
+	if ((fd = listener_inherited()) >= 0)
+		return fd;
 	return error_set(error, ERROR_CONFIG,
 	    "nothing to listen on: start it by spawn-fcgi, systemd or a web "
 	    "server, or with --listen PATH");

@@ -108,4 +108,48 @@ sub stop
 	stop_process(delete $self->{pid}, 'TERM', 10) if defined $self->{pid};
 }
 
+# nginx as examples/nginx/replicache.conf sets it up; see Rig::Front.
+package Rig::Nginx::Example;
+
+our @ISA = ('Rig::Front');
+
+use Rig::Front;
+use Rig::Place qw(srcdir find_tool);
+
+sub command
+{
+	my ($self) = @_;
+	my $folder = $self->{folder};
+	return (find_tool('nginx'), '-p', $folder, '-c', "$folder/conf", '-e', "$folder/log");
+}
+
+sub configuration
+{
+	my ($self, $port) = @_;
+	my $folder = $self->{folder};
+	my $user = $> == 0 ? 'user root;' : '';
+	my $temp = join ' ', map { "${_}_temp_path $folder/$_;" }
+	    qw(client_body proxy fastcgi uwsgi scgi);
+	my $example = srcdir() . "/examples/$self->{example}";
+	my $documents = $self->documents;
+	return <<"CONF";
+daemon off;
+worker_processes 1;
+pid $folder/pid;
+$user
+events { worker_connections 512; }
+http {
+	access_log off;
+	merge_slashes off;
+	$temp
+	upstream replicache { server unix:$self->{socket}; }
+	server {
+		listen 127.0.0.1:$port;
+		root "$documents";
+		include "$example";
+	}
+}
+CONF
+}
+
 1;

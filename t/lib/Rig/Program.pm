@@ -120,7 +120,8 @@ sub start
 	my $path = $option{-socket} // workdir() . '/program' . ++$count;
 	my $log = workdir() . '/log' . ++$count;
 	open my $error, '>>', $log or die "$log: $!";
-	my $listener = $option{-listener} // listener($path);
+	# An undefined one: the command makes it.
+	my $listener = exists $option{-listener} ? $option{-listener} : listener($path);
 	push @log, $log;
 	my $self = bless { path => $path, log => $log, read => 0 }, $class;
 	$self->{pid} = start_process(

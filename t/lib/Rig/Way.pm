@@ -18,6 +18,7 @@ use Rig::Lighttpd;
 use Rig::Nginx;
 use Rig::Place qw(workdir);
 use Rig::Program;
+use Rig::Systemd;
 
 sub new
 {
@@ -191,6 +192,28 @@ sub start_server
 {
 	my ($self, $path) = @_;
 	return Rig::Caddy->start(example => 'caddy/Caddyfile', socket => $path);
+}
+
+# nginx as its example says, before a program that systemd's own tool started, with
+# the socket as standard input.
+package Rig::Way::Systemd;
+our @ISA = ('Rig::Way::Front');
+
+sub is_possible { return Rig::Nginx::is_installed() && Rig::Systemd::is_installed() }
+
+sub prepare
+{
+	my ($self) = @_;
+	$self->{path} = Rig::Place::workdir() . '/program';
+	$self->{nginx} = Rig::Nginx::Example->start(example => 'nginx/replicache.conf',
+	    socket => $self->{path});
+}
+
+sub program
+{
+	my ($self) = @_;
+	return $self->{program} //= Rig::Systemd::start($self->{path}, '--inetd',
+	    %{ $self->{environment} });
 }
 
 # A web server that starts the program itself, with its settings in a file. It
