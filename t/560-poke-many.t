@@ -75,7 +75,7 @@ my $hold = Rig::Hold->start("127.0.0.1:$port", $streams);
 # As a process manager does it: the socket stays.
 sub start_program
 {
-	$program = Rig::Program->start(%environment, -listener => $listener,
+	$program = Rig::Program->start(%environment, @_, -listener => $listener,
 		-socket => Rig::Place::workdir() . '/many');
 }
 
@@ -217,6 +217,8 @@ subtest 'all go away at once' => sub {
 	figure('%d streams gone after %.2f s', $streams, $took);
 };
 
+my $age = defined $scale ? 8000 : 2000; # ms, from the second restart on
+
 subtest 'restarts' => sub {
 	none_missed($hold->ask("open $streams"), 'streams');
 	for my $signal (qw(TERM KILL)) {
@@ -224,13 +226,24 @@ subtest 'restarts' => sub {
 		is($program->stop($signal), $signal eq 'TERM' ? 0 : 9, $signal);
 		my $version = commit();
 		my $start = time;
-		start_program();
-		my $told = none_missed($hold->ask("expect $version"),
-			"all learn of what happened meanwhile ($signal)");
-		is($told->{reopened} - $before->{reopened}, $streams, 'by coming back');
+		start_program($signal eq 'TERM' ? () : (REPLICACHE_POKE_AGE => $age));
+		my $told = $hold->ask("expect $version");
+		is($told->{missing}, 0, "all learn of what happened meanwhile ($signal)");
+		cmp_ok($told->{reopened} - $before->{reopened}, '>=', $streams, 'by coming back');
 		figure('%s: %d streams back after %.1f s', $signal, $streams, time - $start);
-		none_missed($hold->ask("push 3 $pause"), 'and go on');
 	}
+};
+
+subtest 'streams that end by age' => sub {
+	my $before = $hold->ask('expect 0');
+	my $count = int((2 * $age + 1000) / ($pause + 10));
+	my $told = $hold->ask("push $count $pause", 600);
+	is($told->{missing}, 0, 'all that are there are told of each push');
+	cmp_ok($told->{reopened} - $before->{reopened}, '>=', $streams, 'though they come and go');
+	latencies($told, 'those that are there');
+	$told = $hold->ask('expect ' . version());
+	is($told->{missing}, 0, 'and others when they are back');
+	is($told->{errors}, 0, 'nothing went wrong') or diag($told->{first_error});
 	close_all($descriptors + 2);
 };
 

@@ -7,8 +7,8 @@
  *	hold --connect HOST:PORT [--prefix /replicache] [--most STREAMS]
  *
  *	open N         opens N streams more; done when all have begun
- *	push N MS      N pushes, each when all streams were told of the one
- *	               before, and MS, more or less, have passed
+ *	push N MS      N pushes, each when all streams that are open were told
+ *	               of the one before, and MS, more or less, have passed
  *	expect V       waits until all streams were told of the version V
  *	freeze N       N streams are read no more
  *	close          closes all
@@ -154,7 +154,7 @@ turn(struct driver *driver, int64_t us)
 
 		/* The other one is the pusher's, or standard input. */
 		if (holding != NULL)
-			holding_read(holding);
+			holding_attend(holding);
 	}
 	if (hold->in[HOLDING_AWAY] > 0 && http_clock_us() >= driver->look_us)
 		look(driver);
@@ -171,16 +171,23 @@ rest(struct driver *driver, int64_t us)
 		turn(driver, left);
 }
 
-/* From now on all are waited for to know of VERSION. */
+/* From now on streams are waited for to know of VERSION: those that are open,
+ * and if ALL, those that are to come back as well. */
 static void
-aim(struct hold *hold, int64_t version)
+aim(struct hold *hold, int64_t version, bool all)
 {
 	hold->target = version;
-	hold->behind = 0;
-	for (size_t i = 0; i < hold->count; i++)
-		if (hold->holdings[i].state != HOLDING_FROZEN &&
-		    hold->holdings[i].version < version)
-			hold->behind++;
+	hold->all = all;
+	hold->awaited = 0;
+	for (size_t i = 0; i < hold->count; i++) {
+		struct holding *holding = &hold->holdings[i];
+
+		holding->awaited = holding->version < version &&
+				   holding->state != HOLDING_FROZEN &&
+				   (all || holding->state == HOLDING_OPEN);
+		if (holding->awaited)
+			hold->awaited++;
+	}
 }
 
 /* Waits for them; the number of those that were not told in time. */
@@ -188,13 +195,10 @@ static size_t
 await(struct driver *driver)
 {
 	int64_t end = http_clock_us() + PATIENCE_US;
-	size_t missing;
 
-	while (driver->hold.behind > 0 && http_clock_us() < end)
+	while (driver->hold.awaited > 0 && http_clock_us() < end)
 		turn(driver, LOOK_US);
-	missing = driver->hold.behind;
-	driver->hold.target = 0;
-	return missing;
+	return driver->hold.awaited;
 }
 
 static void
@@ -306,7 +310,7 @@ do_open(struct driver *driver, long count)
 		turn(driver, LOOK_US);
 	}
 	/* The first one may begin before the version is known. */
-	aim(hold, hold->known > 0 ? hold->known : 1);
+	aim(hold, hold->known > 0 ? hold->known : 1, true);
 	answer(hold, await(driver), "\"seconds\":%.3f,", seconds_since(begun));
 }
 
@@ -323,7 +327,7 @@ do_push(struct driver *driver, long count, long ms)
 	for (done = 0; done < count && missing == 0; done++) {
 		/* From half of it to one and a half. */
 		rest(driver, ms * 500 + (ms > 0 ? rand() % (ms * 1000) : 0));
-		aim(hold, hold->known + 1);
+		aim(hold, hold->known + 1, false);
 		push(driver);
 		missing = await(driver);
 	}
@@ -344,7 +348,7 @@ do_expect(struct driver *driver, long version)
 	int64_t begun = http_clock_us();
 	size_t missing;
 
-	aim(&driver->hold, version);
+	aim(&driver->hold, version, true);
 	missing = await(driver);
 	answer(&driver->hold, missing, "\"ms\":%.1f,",
 	    seconds_since(begun) * 1000);

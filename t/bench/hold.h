@@ -42,6 +42,8 @@ struct holding {
 	int64_t again_us;  /* when to come back */
 	long retry_ms;     /* as it was told */
 	long pokes;
+	bool awaited; /* to be told of the target */
+	bool asked;
 	/* The answer so far. */
 	enum holding_part part;
 	size_t left; /* of a chunk */
@@ -62,9 +64,10 @@ struct hold {
 	size_t reopened;           /* streams that came back */
 	size_t refused;            /* answers other than 200 */
 	size_t cut;                /* streams that ended without a word */
-	/* What all are waited for to be told of. */
+	/* What streams are waited for to be told of, and how many they are. */
 	int64_t target;
-	size_t behind; /* how many were not, the frozen left out */
+	size_t awaited;
+	bool all; /* also while they are away: they learn of it on return */
 	void (*told)(struct hold *, const struct holding *);
 	size_t errors; /* what must never happen */
 	char first_error[160];
@@ -79,11 +82,11 @@ _Noreturn void hold_die(const char *what);
 /* A stream that is away, and knows of VERSION. */
 void holding_init(struct holding *holding, struct hold *hold, int64_t version);
 
-/* Connects it, and asks. */
+/* Begins to connect it, to ask. */
 void holding_open(struct holding *holding);
 
-/* Reads what has come. */
-void holding_read(struct holding *holding);
+/* Does what the connection is ready for: asks, or reads what has come. */
+void holding_attend(struct holding *holding);
 
 /* Reads no more, but stays connected. */
 void holding_freeze(struct holding *holding);

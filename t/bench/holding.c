@@ -43,14 +43,6 @@ holding_init(struct holding *holding, struct hold *hold, int64_t version)
 	hold->in[HOLDING_AWAY]++;
 }
 
-/* True if it is waited for. */
-static bool
-is_behind(const struct holding *holding)
-{
-	return holding->hold->target != 0 &&
-	       holding->version < holding->hold->target;
-}
-
 static void
 set_state(struct holding *holding, enum holding_state state)
 {
@@ -59,9 +51,20 @@ set_state(struct holding *holding, enum holding_state state)
 	holding->hold->in[state]++;
 }
 
+/* Waits for it no more. */
+static void
+forgo(struct holding *holding)
+{
+	if (holding->awaited)
+		holding->hold->awaited--;
+	holding->awaited = false;
+}
+
 static void
 leave(struct holding *holding, int64_t ms)
 {
+	if (!holding->hold->all)
+		forgo(holding);
 	close(holding->fd);
 	holding->fd = -1;
 	holding->again_us = http_clock_us() + ms * 1000;
@@ -85,27 +88,52 @@ bind_source(const struct holding *holding, int fd)
 		hold_die("bind");
 }
 
+/* Never waits: a port may be refused for a second after its last use. */
 static int
 open_socket(const struct holding *holding)
 {
 	const struct http_address *to = &holding->hold->address;
+	int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	int size = RECEIVE_BUFFER;
-	int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(to->storage.ss_family, type, 0);
 
 	if (fd < 0)
 		hold_die("socket");
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	bind_source(holding, fd);
-	if (connect(fd, (const struct sockaddr *)&to->storage, to->length) < 0)
+	if (connect(fd, (const struct sockaddr *)&to->storage, to->length) <
+		0 &&
+	    errno != EINPROGRESS)
 		hold_die("connect");
 	return fd;
+}
+
+static void
+watch(struct holding *holding, int operation, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = holding};
+
+	if (epoll_ctl(holding->hold->epoll, operation, holding->fd, &event) < 0)
+		hold_die("epoll_ctl");
 }
 
 void
 holding_open(struct holding *holding)
 {
-	struct hold *hold = holding->hold;
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = holding};
+	holding->fd = open_socket(holding);
+	holding->asked = false;
+	holding->part = HOLDING_STATUS;
+	holding->line_length = holding->event_length = 0;
+	holding->id = holding->data = -1;
+	holding->is_poke = false;
+	set_state(holding, HOLDING_ASKING);
+	watch(holding, EPOLL_CTL_ADD, EPOLLOUT);
+}
+
+/* It is connected. */
+static void
+ask(struct holding *holding)
+{
 	char text[512], id[64] = "";
 	int length;
 
@@ -115,27 +143,20 @@ holding_open(struct holding *holding)
 	length = snprintf(text, sizeof(text),
 	    "GET %s/poke HTTP/1.1\r\nHost: hold\r\n"
 	    "Accept: text/event-stream\r\n%s\r\n",
-	    hold->prefix, id);
-	holding->fd = open_socket(holding);
-	holding->part = HOLDING_STATUS;
-	holding->line_length = holding->event_length = 0;
-	holding->id = holding->data = -1;
-	holding->is_poke = false;
-	set_state(holding, HOLDING_ASKING);
+	    holding->hold->prefix, id);
 	if (send(holding->fd, text, (size_t)length, MSG_NOSIGNAL) != length) {
-		hold->cut++;
+		holding->hold->cut++;
 		leave(holding, holding->retry_ms);
-	} else if (epoll_ctl(hold->epoll, EPOLL_CTL_ADD, holding->fd, &event) <
-		   0) {
-		hold_die("epoll_ctl");
+		return;
 	}
+	holding->asked = true;
+	watch(holding, EPOLL_CTL_MOD, EPOLLIN);
 }
 
 static void
 take_poke(struct holding *holding, int64_t version)
 {
 	struct hold *hold = holding->hold;
-	bool was_behind = is_behind(holding);
 
 	if (version < holding->version)
 		hold_error(hold, "a poke went back to", version);
@@ -143,8 +164,8 @@ take_poke(struct holding *holding, int64_t version)
 	holding->pokes++;
 	if (version > hold->known)
 		hold->known = version;
-	if (was_behind && !is_behind(holding)) {
-		hold->behind--;
+	if (holding->awaited && version >= hold->target) {
+		forgo(holding);
 		hold->told(hold, holding);
 	}
 }
@@ -252,11 +273,15 @@ take_byte(struct holding *holding, char byte)
 }
 
 void
-holding_read(struct holding *holding)
+holding_attend(struct holding *holding)
 {
 	char bytes[4096];
 	ssize_t n;
 
+	if (!holding->asked) {
+		ask(holding);
+		return;
+	}
 	do {
 		n = recv(holding->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
@@ -282,8 +307,7 @@ holding_freeze(struct holding *holding)
 
 	if (epoll_ctl(hold->epoll, EPOLL_CTL_DEL, holding->fd, NULL) < 0)
 		hold_die("epoll_ctl");
-	if (is_behind(holding))
-		hold->behind--;
+	forgo(holding);
 	set_state(holding, HOLDING_FROZEN);
 }
 
