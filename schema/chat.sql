@@ -5,8 +5,9 @@
 --     psql -v ON_ERROR_STOP=1 -f replicache.sql -f chat.sql app
 --
 -- Messages reach clients under message/<id>, as {"from", "content", "order"}.
--- Clients change them by the mutations createMessage and deleteMessage. Can be
--- run again.
+-- Clients change them by the mutations createMessage and deleteMessage, which run
+-- as the role of replicache.fcgi: beside what grants.sql grants, it needs INSERT,
+-- UPDATE and DELETE on message. Can be run again.
 
 begin;
 

@@ -142,6 +142,8 @@ subtest 'it starts' => sub {
 	like((get('/chat.js'))[1], qr/replicache/, 'with its code');
 	is(psql('select count(*) from message'), "0\n", 'psql opens the database');
 	is(psql('select current_user'), "chat\n", 'as its owner, no superuser');
+	is(psql(q(select distinct usename from pg_stat_activity where application_name = 'replicache')), "web\n",
+	    'the program has a role of its own');
 	psql(q(insert into message (id, sender, content, ord) values ('q', 'a', 'b', 1)));
 };
 
