@@ -130,11 +130,10 @@ stream_is_behind(const struct stream *stream, int64_t version)
 	return stream->version < version;
 }
 
-int
-stream_open(struct stream *stream, const struct transport_taken *taken,
-    const char *head, size_t length, long retry, int64_t version, int64_t now)
+void
+stream_begin(
+    struct stream *stream, const struct transport_taken *taken, int64_t now)
 {
-	struct message message = {.length = 0};
 	int size = STREAM_SEND_BUFFER;
 
 	stream->fd = taken->fd;
@@ -142,6 +141,14 @@ stream_open(struct stream *stream, const struct transport_taken *taken,
 	stream->written = now;
 	/* Fails only for a kind of socket that has none. */
 	setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+int
+stream_open(struct stream *stream, const char *head, size_t length, long retry,
+    int64_t version, int64_t now)
+{
+	struct message message = {.length = 0};
+
 	if (stream->kind == STREAM_POLL)
 		return 0;
 	append_bytes(&message, head, length);

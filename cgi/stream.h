@@ -56,13 +56,17 @@ struct stream {
 	bool armed; /* its being writable is watched */
 };
 
+/* Begins on the connection TAKEN, which now belongs to it. */
+void stream_begin(
+    struct stream *stream, const struct transport_taken *taken, int64_t now);
+
 /*
- * Begins on the connection TAKEN, which now belongs to it. An event stream gets
- * its HEAD, RETRY (ms), and a poke if VERSION is above the stream's own, else a
- * comment, so that the client sees it flow. -1 if the peer is gone.
+ * Greets the client of an event stream: by its HEAD, RETRY (ms), and a poke if
+ * VERSION is above the stream's own, else a comment, so that it sees the stream
+ * flow. -1 if the peer is gone. For a poll it does nothing.
  */
-int stream_open(struct stream *stream, const struct transport_taken *taken,
-    const char *head, size_t length, long retry, int64_t version, int64_t now);
+int stream_open(struct stream *stream, const char *head, size_t length,
+    long retry, int64_t version, int64_t now);
 
 /* True if the client does not know of VERSION. */
 bool stream_is_behind(const struct stream *stream, int64_t version);

@@ -187,8 +187,9 @@ streams_add(struct streams *streams, struct stream *stream,
 	stream->ends = polls ? now + streams->settings->poke_wait
 			     : now + age - jitter(&seed, age / AGE_PART);
 	metrics_count(polls ? METRICS_POLLS_OPENED : METRICS_STREAMS_OPENED, 1);
-	if (stream_open(stream, taken, head, length, retry,
-		streams_version(streams), now) < 0) {
+	stream_begin(stream, taken, now);
+	if (stream_open(stream, head, length, retry, streams_version(streams),
+		now) < 0) {
 		metrics_count(METRICS_ENDED_GONE, 1);
 		stream_close(stream);
 		streams_dismiss(streams, stream);

@@ -61,9 +61,9 @@ open_stream(struct stream *stream, enum stream_kind kind, int64_t knows,
 	static const struct transport_taken taken = {.fd = -1, .id = REQUEST};
 
 	*stream = (struct stream){.kind = kind, .version = knows};
-	assert_int_equal(stream_open(stream, &taken, HEAD, strlen(HEAD), 1500,
-			     version, 1000),
-	    0);
+	stream_begin(stream, &taken, 1000);
+	assert_int_equal(
+	    stream_open(stream, HEAD, strlen(HEAD), 1500, version, 1000), 0);
 }
 
 /* The text of the STDOUT records that were sent, in a static buffer; each must
@@ -233,8 +233,8 @@ a_peer_that_is_gone_is_noticed(void **state)
 	begin(state);
 	gone = true;
 	stream = (struct stream){.kind = STREAM_EVENTS};
-	assert_int_equal(
-	    stream_open(&stream, &taken, HEAD, strlen(HEAD), 1, 1, 1), -1);
+	stream_begin(&stream, &taken, 1);
+	assert_int_equal(stream_open(&stream, HEAD, strlen(HEAD), 1, 1, 1), -1);
 	begin(state);
 	open_stream(&stream, STREAM_EVENTS, 7, 7);
 	room = 3;
