@@ -114,6 +114,7 @@ usage(FILE *out)
 	      "  --warmup S          before that (1)\n"
 	      "  --count N           first pulls to measure (5)\n"
 	      "  --cookie COOKIE     of the first pulls (null)\n"
+	      "  --token TOKEN       the Authorization of all (empty)\n"
 	      "  --tag TEXT          begins every ID: new ones, new clients\n"
 	      "  --expect FILE       gets the last mutation ID of each client\n"
 	      "modes:\n",
@@ -131,7 +132,7 @@ read_options(struct options *o, int argc, char **argv)
 	    {"content", 1, NULL, 'b'}, {"seconds", 1, NULL, 's'},
 	    {"warmup", 1, NULL, 'w'}, {"count", 1, NULL, 'n'},
 	    {"failing", 1, NULL, 'f'}, {"cookie", 1, NULL, 'o'},
-	    {"tag", 1, NULL, 't'}, {"expect", 1, NULL, 'e'},
+	    {"tag", 1, NULL, 't'}, {"token", 1, NULL, 'u'}, {"expect", 1, NULL, 'e'},
 	    {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
@@ -174,6 +175,9 @@ read_options(struct options *o, int argc, char **argv)
 		case 't':
 			o->tag = optarg;
 			break;
+		case 'u':
+			o->token = optarg;
+			break;
 		case 'e':
 			o->expect = optarg;
 			break;
@@ -186,7 +190,8 @@ read_options(struct options *o, int argc, char **argv)
 	}
 	return o->mode != NULL && o->address.length > 0 && o->connections > 0 &&
 		       o->mutations > 0 && o->content > 0 &&
-		       strlen(o->tag) <= 16 && strlen(o->prefix) < 100
+		       strlen(o->tag) <= 16 &&
+		       strlen(o->token) < LOAD_TOKEN_MAX && strlen(o->prefix) < 100
 		   ? 0
 		   : -1;
 }
@@ -197,6 +202,7 @@ main(int argc, char **argv)
 	struct load load = {.options = {.prefix = "/replicache",
 				.tag = "bench",
 				.cookie = "null",
+				.token = "",
 				.connections = 1,
 				.mutations = 1,
 				.content = 60,

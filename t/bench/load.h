@@ -24,9 +24,12 @@ struct client {
 	int64_t began_us;
 };
 
+/* The longest Authorization. */
+#define LOAD_TOKEN_MAX 1024
+
 struct options {
 	struct http_address address;
-	const char *mode, *prefix, *tag, *expect, *cookie;
+	const char *mode, *prefix, *tag, *expect, *cookie, *token;
 	int connections, mutations, content, failing;
 	double seconds, warmup;
 	long count;

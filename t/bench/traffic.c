@@ -14,13 +14,13 @@
 static void
 begin(struct client *client, const char *path, const char *body, size_t length)
 {
-	char headers[160], where[128];
+	char headers[160 + LOAD_TOKEN_MAX], where[128];
 	const struct options *o = &client->load->options;
 
 	snprintf(headers, sizeof(headers),
-	    "Accept: */*\r\nAuthorization: \r\n"
+	    "Accept: */*\r\nAuthorization: %s\r\n"
 	    "X-Replicache-RequestID: %s%09d-1f2e3d4c-0\r\n",
-	    o->tag, client->number);
+	    o->token, o->tag, client->number);
 	snprintf(where, sizeof(where), "%s%s", o->prefix, path);
 	http_begin(&client->http, where, headers, body, length);
 }

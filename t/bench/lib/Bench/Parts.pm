@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use Rig::Place qw(wait_until);
+use Rig::Token;
 
 use Bench::Growth;
 use Bench::Measure qw(copy median);
@@ -24,6 +25,7 @@ my @parts = (
 	[ duplicate => \&push_duplicate ],
 	[ idle => \&pull_idle ],
 	[ storm => \&pull_storm ],
+	[ tokens => \&tokens ],
 	[ first => \&pull_first ],
 	[ memory => \&Bench::Growth::memory ],
 	[ lock => \&Bench::Growth::lock_time ],
@@ -239,6 +241,37 @@ sub against_constant
 		limit => field($got->{constant}, 'per_second'),
 		limit_name => 'nginx and libfcgi answering a constant',
 		goals => $goals, detail => detail($got));
+}
+
+# What it costs to know who asks: the program anew for each, as the key is its.
+sub tokens
+{
+	my ($self) = @_;
+	my $set = $self->fresh;
+	my $folder = Rig::Token::folder();
+	my %way = (
+		none => [ '', REPLICACHE_AUTH => 'none' ],
+		HS256 => [ Rig::Token::of_user('ann', 7200), Rig::Token::environment() ],
+		map { (uc $_ => [ Rig::Token::kept($_), REPLICACHE_AUTH => 'jwt',
+		    REPLICACHE_JWT_ALGORITHM => uc $_,
+		    REPLICACHE_JWT_KEY_FILE => "$folder/$_.pem" ]) } qw(rs256 es256),
+	);
+	for my $mode (qw(push idle)) {
+		my $got = $self->rounds(map { my $way = $_; $way => sub {
+			my ($token, %environment) = @{ $way{$way} };
+			$self->ground->stop('ours');
+			$self->ground->serve('ours', $set, %environment);
+			return $self->load('ours', $set, mode => $mode, connections => 32,
+			    $token eq '' ? () : (token => $token));
+		} } qw(none HS256 RS256 ES256));
+		my $name = $mode eq 'push' ? 'push' : 'pull of nothing';
+		$self->report->row(name => "$name, 32 connections, $_", unit => '/s',
+			ours => field($got->{$_}, 'per_second'),
+			limit => field($got->{none}, 'per_second'), limit_name => 'auth = none',
+			goals => [], detail => detail($got)) for qw(HS256 RS256 ES256);
+	}
+	$self->ground->stop('ours');
+	$self->ground->drop($set);
 }
 
 sub pull_storm
