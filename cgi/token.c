@@ -28,11 +28,12 @@
 struct parts {
 	const char *header, *claims, *signature;
 	size_t header_length, claims_length, signature_length;
-	size_t signed_length; /* of what is signed, from `header` on */
+	size_t length, signed_length; /* of it all, from `header` on, and of
+				       * what is signed of it */
 };
 
 struct reading {
-	const struct token_key *key;
+	struct token_key *key;
 	const struct token_rules *rules;
 	int64_t now;
 	struct arena *arena;
@@ -62,6 +63,7 @@ split(const char *token, struct parts *parts, struct error *error)
 	parts->claims_length = (size_t)(second - parts->claims);
 	parts->signature = second + 1;
 	parts->signature_length = length - (size_t)(parts->signature - token);
+	parts->length = length;
 	parts->signed_length = (size_t)(second - token);
 	return 0;
 }
@@ -96,8 +98,8 @@ check_signature(const struct reading *reading, const struct parts *parts,
 
 	if (signature == NULL)
 		return -1;
-	if (!token_key_verify(reading->key, parts->header, parts->signed_length,
-		(const unsigned char *)signature, length))
+	if (!token_key_verify(reading->key, parts->header, parts->length,
+		parts->signed_length, (const unsigned char *)signature, length))
 		return error_set(error, ERROR_INVALID_TOKEN,
 		    "the token is not signed by %s with our key",
 		    token_key_algorithm(reading->key));
@@ -307,7 +309,7 @@ read_claims(const struct reading *reading, const struct parts *parts,
 }
 
 int
-token_read(const char *token, const struct token_key *key,
+token_read(const char *token, struct token_key *key,
     const struct token_rules *rules, int64_t now, struct arena *arena,
     struct identity *identity, struct error *error)
 {

@@ -47,7 +47,7 @@ struct token_rules {
  *   take the leeway; `aud` and `iss` are what RULES want,
  * - the user is a string of 1 to TOKEN_USER_MAX bytes.
  */
-int token_read(const char *token, const struct token_key *key,
+int token_read(const char *token, struct token_key *key,
     const struct token_rules *rules, int64_t now, struct arena *arena,
     struct identity *identity, struct error *error);
 

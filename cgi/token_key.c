@@ -16,7 +16,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +35,8 @@ struct token_key {
 	size_t secret_length;
 	EVP_PKEY *keys[TOKEN_KEYS_MAX];
 	size_t key_count;
+	pthread_mutex_t lock;                         /* of what follows */
+	unsigned char (*known)[SHA256_DIGEST_LENGTH]; /* by its first bytes */
 };
 
 const char *
@@ -58,6 +62,8 @@ token_key_free(struct token_key *key)
 	free(key->secret);
 	for (size_t i = 0; i < key->key_count; i++)
 		EVP_PKEY_free(key->keys[i]);
+	free(key->known);
+	pthread_mutex_destroy(&key->lock);
 	free(key);
 }
 
@@ -245,7 +251,11 @@ token_key_load(
 	unsigned char *bytes = malloc(TOKEN_KEY_FILE_MAX + 1);
 	int rc;
 
-	if (key == NULL || bytes == NULL) {
+	if (key != NULL) {
+		pthread_mutex_init(&key->lock, NULL);
+		key->known = calloc(TOKEN_KEY_KNOWN, sizeof(*key->known));
+	}
+	if (key == NULL || key->known == NULL || bytes == NULL) {
 		rc = refuse(path, "out of memory", error);
 	} else {
 		key->algorithm = algorithm;
@@ -298,7 +308,7 @@ write_der(const unsigned char *signature, unsigned char **der_out)
 }
 
 static bool
-verify_public(EVP_PKEY *key, const char *text, size_t length,
+verify_with(EVP_PKEY *key, const char *text, size_t length,
     const unsigned char *signature, size_t signature_length)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -312,16 +322,14 @@ verify_public(EVP_PKEY *key, const char *text, size_t length,
 	return good;
 }
 
-bool
-token_key_verify(const struct token_key *key, const char *text, size_t length,
+/* With any of the keys. */
+static bool
+verify_public(const struct token_key *key, const char *text, size_t length,
     const unsigned char *signature, size_t signature_length)
 {
 	unsigned char *der = NULL;
 	bool good = false;
 
-	if (key->algorithm == TOKEN_HS256)
-		return verify_secret(
-		    key, text, length, signature, signature_length);
 	if (key->algorithm == TOKEN_ES256) {
 		int der_length = signature_length == 2 * ES256_NUMBER
 				     ? write_der(signature, &der)
@@ -333,10 +341,61 @@ token_key_verify(const struct token_key *key, const char *text, size_t length,
 		signature_length = (size_t)der_length;
 	}
 	for (size_t i = 0; !good && i < key->key_count; i++)
-		good = verify_public(
+		good = verify_with(
 		    key->keys[i], text, length, signature, signature_length);
 	/* Why a signature is not good is left in the queue of this thread. */
 	ERR_clear_error();
 	OPENSSL_free(der);
 	return good;
+}
+
+/* Where a token with this DIGEST is kept. One that is all zero, as an empty
+ * place is, nobody can find. */
+static unsigned char *
+place_of(const struct token_key *key, const unsigned char *digest)
+{
+	size_t number = (size_t)digest[0] << 8 | digest[1];
+
+	return key->known[number % TOKEN_KEY_KNOWN];
+}
+
+static bool
+is_known(struct token_key *key, const unsigned char *digest)
+{
+	bool known;
+
+	pthread_mutex_lock(&key->lock);
+	known =
+	    memcmp(place_of(key, digest), digest, SHA256_DIGEST_LENGTH) == 0;
+	pthread_mutex_unlock(&key->lock);
+	return known;
+}
+
+static void
+remember(struct token_key *key, const unsigned char *digest)
+{
+	pthread_mutex_lock(&key->lock);
+	memcpy(place_of(key, digest), digest, SHA256_DIGEST_LENGTH);
+	pthread_mutex_unlock(&key->lock);
+}
+
+bool
+token_key_verify(struct token_key *key, const char *token, size_t length,
+    size_t signed_length, const unsigned char *signature,
+    size_t signature_length)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	if (key->algorithm == TOKEN_HS256)
+		return verify_secret(
+		    key, token, signed_length, signature, signature_length);
+	if (SHA256((const unsigned char *)token, length, digest) == NULL)
+		return false;
+	if (is_known(key, digest))
+		return true;
+	if (!verify_public(
+		key, token, signed_length, signature, signature_length))
+		return false;
+	remember(key, digest);
+	return true;
 }

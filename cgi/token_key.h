@@ -6,7 +6,7 @@
  *
  * The algorithm is the operator's choice and belongs to the key: nothing a
  * token says can have a public key taken for a secret (RFC 8725 section 3.1).
- * Once loaded, a key is constant and serves any number of threads.
+ * A key serves any number of threads.
  */
 #ifndef REPLICACHE_TOKEN_KEY_H
 #define REPLICACHE_TOKEN_KEY_H
@@ -37,6 +37,10 @@ enum token_algorithm {
 /* Bits of an RSA key, at least (RFC 7518 section 3.3). */
 #define TOKEN_RSA_BITS_MIN 2048
 
+/* Tokens that a key knows again: as many clients as ask within a token's life,
+ * for the most part; 128 kB. */
+#define TOKEN_KEY_KNOWN 4096
+
 /*
  * Loads the file PATH. For HS256 it is the secret, byte for byte, but for the
  * end of its line; else one or more PEM blocks PUBLIC KEY, any of which may
@@ -53,9 +57,18 @@ void token_key_free(struct token_key *key);
 /* The name of its algorithm as a token's header has it: "HS256" ... */
 const char *token_key_algorithm(const struct token_key *key);
 
-/* True if SIGNATURE, decoded, is one of a key's for the LENGTH bytes at TEXT.
- * The time this takes tells nothing of the secret. */
-bool token_key_verify(const struct token_key *key, const char *text,
-    size_t length, const unsigned char *signature, size_t signature_length);
+/*
+ * True if SIGNATURE, decoded, is one of a key's for the first SIGNED_LENGTH of
+ * TOKEN's LENGTH bytes; the rest says the signature. The time this takes tells
+ * nothing of the secret.
+ *
+ * A client sends the same token with each request, and public keys are slow. So
+ * what KEY has found good it knows again by its SHA-256. That is of the whole
+ * token, and of nothing but the signature: what the token says, and when it
+ * ends, is the caller's to judge each time.
+ */
+bool token_key_verify(struct token_key *key, const char *token, size_t length,
+    size_t signed_length, const unsigned char *signature,
+    size_t signature_length);
 
 #endif

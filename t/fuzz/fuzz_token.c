@@ -33,7 +33,7 @@
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 
-static const struct token_key *
+static struct token_key *
 get_key(void)
 {
 	static struct token_key *key;

@@ -10,6 +10,8 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -457,6 +459,52 @@ time_decides(void **state)
 	free(token);
 }
 
+/* A token that is known again is judged by the clock all the same. */
+static void
+what_is_known_expires(void **state)
+{
+	static const char header[] = "{\"alg\":\"RS256\"}";
+	static const char claims[] =
+	    "{\"sub\":\"a\",\"nbf\":1000,\"exp\":2000}";
+	char token[2048] = "", path[] = "/tmp/token-XXXXXX";
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char signature[512];
+	size_t length = sizeof(signature);
+	struct token_key *secret_key = key;
+	struct error error;
+	FILE *file;
+
+	(void)state;
+	file = fdopen(mkstemp(path), "w");
+	assert_int_equal(PEM_write_PUBKEY(file, rsa), 1);
+	fclose(file);
+	append(token, header, strlen(header));
+	strcat(token, ".");
+	append(token, claims, strlen(claims));
+	assert_int_equal(EVP_DigestSignInit(
+			     context, NULL, EVP_sha256(), NULL, rsa),
+	    1);
+	assert_int_equal(EVP_DigestSign(context, signature, &length,
+			     (unsigned char *)token, strlen(token)),
+	    1);
+	strcat(token, ".");
+	append(token, signature, length);
+
+	key = token_key_load(TOKEN_RS256, path, &error);
+	assert_non_null(key);
+	assert_int_equal(read_at(token, &usual, 900, NULL, &error), -1);
+	assert_int_equal(read_at(token, &usual, 1500, NULL, &error), 0);
+	assert_int_equal(read_at(token, &usual, 2059, NULL, &error), 0);
+	assert_int_equal(read_at(token, &usual, 2060, NULL, &error), -1);
+	assert_int_equal(error.code, ERROR_INVALID_TOKEN);
+	token_key_free(key);
+	key = secret_key;
+	EVP_MD_CTX_free(context);
+	EVP_PKEY_free(rsa);
+	unlink(path);
+}
+
 static void
 without_memory_it_is_not_the_tokens_fault(void **state)
 {
@@ -517,6 +565,7 @@ main(void)
 	    cmocka_unit_test(issuers_are_judged),
 	    cmocka_unit_test(another_claim_may_name_the_user),
 	    cmocka_unit_test(time_decides),
+	    cmocka_unit_test(what_is_known_expires),
 	    cmocka_unit_test(without_memory_it_is_not_the_tokens_fault),
 	};
 

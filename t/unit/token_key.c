@@ -108,24 +108,37 @@ sign_es256(EVP_PKEY *key, unsigned char out[64])
 	ECDSA_SIG_free(pair);
 }
 
+/* As it is in a token behind the first SIGNED_LENGTH bytes of TEXT. */
 static bool
-verify(const struct token_key *key, const unsigned char *signature,
-    size_t length)
+verify_part(struct token_key *key, size_t signed_length,
+    const unsigned char *signature, size_t length)
 {
-	return token_key_verify(key, text, strlen(text), signature, length);
+	char token[2048];
+	size_t n = strlen(text);
+
+	memcpy(token, text, n);
+	token[n++] = '.';
+	memcpy(token + n, signature, length);
+	return token_key_verify(
+	    key, token, n + length, signed_length, signature, length);
+}
+
+static bool
+verify(struct token_key *key, const unsigned char *signature, size_t length)
+{
+	return verify_part(key, strlen(text), signature, length);
 }
 
 /* A good SIGNATURE passes; with any bit changed, or cut or longer by a byte,
  * it does not, and not for another text. */
 static void
-judge(const struct token_key *key, const unsigned char *signature,
-    size_t length)
+judge(struct token_key *key, const unsigned char *signature, size_t length)
 {
 	unsigned char changed[1024] = {0};
 
-	assert_true(verify(key, signature, length));
-	assert_false(token_key_verify(
-	    key, text, strlen(text) - 1, signature, length));
+	assert_false(verify_part(key, strlen(text) - 1, signature, length));
+	for (int i = 0; i < 3; i++)
+		assert_true(verify(key, signature, length));
 	memcpy(changed, signature, length);
 	assert_false(verify(key, changed, length + 1));
 	assert_false(verify(key, changed, length - 1));
@@ -207,6 +220,28 @@ es256_verifies(void **state)
 	/* DER is not what a token has. */
 	assert_false(verify(key, signature,
 	    sign(p256, EVP_sha256(), signature, sizeof(signature))));
+	token_key_free(key);
+}
+
+/* What was found good is known again, and by the key that found it alone. */
+static void
+tokens_are_known_again(void **state)
+{
+	unsigned char signature[512];
+	size_t length = sign(rsa, EVP_sha256(), signature, sizeof(signature));
+	struct token_key *key;
+
+	(void)state;
+	put_public(&rsa, 1);
+	key = load(TOKEN_RS256);
+	assert_false(verify_part(key, 3, signature, length));
+	assert_true(verify(key, signature, length));
+	/* By all of its bytes: with others signed it would be no more. */
+	assert_true(verify_part(key, 3, signature, length));
+	token_key_free(key);
+	put_public(&rsa_other, 1);
+	key = load(TOKEN_RS256);
+	assert_false(verify(key, signature, length));
 	token_key_free(key);
 }
 
@@ -364,6 +399,7 @@ main(void)
 	    cmocka_unit_test(hs256_verifies),
 	    cmocka_unit_test(rs256_verifies),
 	    cmocka_unit_test(es256_verifies),
+	    cmocka_unit_test(tokens_are_known_again),
 	    cmocka_unit_test(keys_stand_below_each_other),
 	    cmocka_unit_test(weak_secrets_are_refused),
 	    cmocka_unit_test(files_others_can_touch_are_refused),
