@@ -44,6 +44,7 @@
 --     replicache_purge(older_than =>)
 --     replicache_forget_clients(unseen_for)
 --     replicache_grant(role)
+--     replicache_check(role)
 --
 -- What replicache.fcgi calls besides: replicache_push_begin, replicache_enter,
 -- replicache_guard. All other functions are internal.
@@ -1489,6 +1490,21 @@ end
 $$;
 
 
+-- replicache_has_version_index(of_table regclass) returns boolean
+--
+-- Internal: whether a pull finds the rows above a version by an index.
+
+create or replace function replicache_has_version_index(of_table regclass)
+returns boolean
+language sql stable set search_path from current
+as $$
+  select exists (select from pg_index as i join pg_attribute as a
+      on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = of_table and a.attname = 'version'
+      and i.indpred is null and i.indisvalid);
+$$;
+
+
 -- replicache_stamp_all(table_name regclass, version bigint) returns void
 --
 -- Internal: stamps all rows with the version, adding the column if there is
@@ -1521,10 +1537,7 @@ begin
     end loop;
   end if;
 
-  if not exists (select from pg_index as i join pg_attribute as a
-        on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-      where i.indrelid = table_name and a.attname = 'version'
-        and i.indpred is null and i.indisvalid) then
+  if not replicache_has_version_index(table_name) then
     execute format('create index on %s (version)', target);
   end if;
 end
@@ -1683,7 +1696,9 @@ $$;
 --
 -- Register again after the table, the view, the audience or row level security
 -- changed (a column added, the table renamed), or to change the prefix: then
--- clients get all rows anew. If nothing changed, registering again does nothing.
+-- clients get all rows anew. If nothing changed, registering again does nothing;
+-- but if its triggers were dropped or disabled, they are made again, and clients
+-- start over, as nobody knows what they missed.
 --
 -- Not noticed is what fires no triggers: ALTER TABLE, and changes that arrive
 -- by logical replication.
@@ -1703,6 +1718,7 @@ declare
   after replicache_table;
   other text;
   version bigint;
+  lost boolean;
 begin
   perform replicache_check_table(table_name, view, omit, audience);
   perform replicache_lock();
@@ -1730,7 +1746,9 @@ begin
   end if;
 
   after := replicache_describe(after);
-  if after is not distinct from before then
+  lost := before.id is not null
+    and replicache_missing_triggers(before) is not null;
+  if after is not distinct from before and not lost then
     return;
   elsif after.per_user and audience is null then
     raise 'what clients see of % depends on the user', table_name
@@ -1742,12 +1760,14 @@ begin
   insert into replicache_table select after.*;
 
   -- What clients see has changed, and not only how it is done.
-  if (before.key, before.soft, before.view, before.omit, before.audience,
+  if lost
+     or (before.key, before.soft, before.view, before.omit, before.audience,
       before.definition) is distinct from
      (after.key, after.soft, after.view, after.omit, after.audience,
       after.definition) then
     version := replicache_next_version();
-    if before.audience is not null
+    if lost
+       or before.audience is not null
        or (before.id is not null and after.audience is not null) then
       -- Who has which rows is not known any more.
       update replicache_state set floor = version;
@@ -2109,6 +2129,265 @@ create or replace trigger replicache_revision
 -- Operation
 ----------------------------------------------------------------------------
 
+-- replicache_missing_triggers(registered replicache_table) returns text
+--
+-- Internal: the names of its triggers that are dropped or disabled; null if none
+-- is. What was written meanwhile nobody knows.
+
+create or replace function replicache_missing_triggers(
+  registered replicache_table)
+returns text
+language sql stable set search_path from current
+as $$
+  select string_agg(name[1], ', ' order by name[1])
+  from regexp_matches(registered.code, 'create trigger (zz_replicache_\w+)',
+      'g') as name
+  where not exists (select from pg_trigger
+    where tgrelid = registered.table_name and tgname = name[1]
+      and tgenabled in ('O', 'A'));
+$$;
+
+
+-- replicache_check(role name default current_user)
+--   returns table (result text, what text, advice text)
+--
+-- Looks for faults, in what this file installed and in what was registered, and
+-- in the rights of the role of replicache.fcgi. A row for each thing it looked
+-- at: result is `fine`, `warning` or `fault`, and advice says what to do about
+-- the last two. Changes nothing. replicache-admin check shows it, and looks at
+-- LISTEN and at the web server besides.
+
+create or replace function replicache_check(role name default current_user)
+returns table (result text, what text, advice text)
+language plpgsql stable set search_path from current
+as $$
+declare
+  part record;
+begin
+  for part in
+    select * from replicache_check_server()
+    union all select * from replicache_check_tables()
+    union all select * from replicache_check_mutators()
+  loop
+    result := part.result; what := part.what; advice := part.advice;
+    return next;
+  end loop;
+  if exists (select from pg_roles where rolname = role) then
+    return query select * from replicache_check_role(role);
+  else
+    result := 'fault'; what := format('role %s', role);
+    advice := 'It does not exist.';
+    return next;
+  end if;
+end
+$$;
+
+-- Internal: what replicache_grant() grants.
+
+create or replace function replicache_web_tables() returns text[]
+language sql immutable
+return array['replicache_version', 'replicache_state',
+  'replicache_client_group', 'replicache_client_step', 'replicache_table',
+  'replicache_mutator', 'replicache_schema_version', 'replicache_tombstone',
+  'replicache_hidden', 'replicache_user_floor'];
+
+create or replace function replicache_web_functions() returns regprocedure[]
+language sql stable set search_path from current
+as $$
+  select array_agg(p.oid::regprocedure order by p.oid)
+  from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+  where n.nspname = current_schema() and p.proname = any (array[
+    'replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
+    'replicache_guard', 'replicache_check_constraints',
+    'replicache_record_failure', 'replicache_user_id', 'replicache_claim',
+    'replicache_client_id', 'replicache_client_group_id',
+    'replicache_mutation_id', 'replicache_next_version', 'replicache_touch']);
+$$;
+
+-- Internal: the parts of it.
+
+create or replace function replicache_check_server()
+returns table (result text, what text, advice text)
+language sql stable set search_path from current
+as $$
+  with latest as (
+    select max(version) as version from replicache_version
+  ), test (kind, good, what, advice) as (
+    select 'fault', version is not null
+        and (select count(*) = 1 from replicache_state),
+      'version and state', 'Their rows are gone: restore them from a backup, '
+        'and begin a new epoch.'
+    from latest
+    union all
+    select 'warning', version is null
+        or version < replicache_clock_version() + (3600::bigint << 20),
+      'the clock', 'It is behind the versions it once gave: it went wrong '
+        'before, or does now. A new epoch may not be ahead of all cookies.'
+    from latest
+    union all
+    select 'fault', not current_setting('default_transaction_read_only')::bool
+        or pg_is_in_recovery(),
+      'transactions may write', 'default_transaction_read_only is on.'
+    union all
+    select 'warning', not pg_is_in_recovery(), 'a primary',
+      'This is a standby: it can serve pulls, but no pushes.'
+    union all
+    select 'warning', current_setting('fsync')::bool
+        and current_setting('synchronous_commit') <> 'off',
+      'commits are durable', 'fsync or synchronous_commit is off: after a '
+        'crash, what clients were told is done may be gone. Then begin a new '
+        'epoch.'
+    union all
+    select 'warning', pg_notification_queue_usage() < 0.1,
+      'the queue of notifications', 'It fills up: a session that said LISTEN '
+        'stays in a transaction.'
+    union all
+    select 'warning', count(*) = 0, 'no transaction is open for long',
+      format('Process %s: it keeps back vacuum, and may hold locks.',
+        string_agg(pid::text, ', '))
+    from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%'
+      and xact_start < clock_timestamp() - interval '5 minutes'
+    union all
+    select 'warning', not exists (select
+        from pg_namespace as n
+          cross join lateral aclexplode(coalesce(nspacl,
+            acldefault('n', nspowner))) as a
+        where nspname = current_schema() and a.grantee = 0
+          and a.privilege_type = 'CREATE'),
+      format('schema %s', current_schema()), format('Every role may create '
+        'objects in it: REVOKE CREATE ON SCHEMA %I FROM PUBLIC',
+        current_schema())
+  )
+  select case when good then 'fine' else kind end, what,
+    case when good then '' else advice end
+  from test;
+$$;
+
+create or replace function replicache_check_tables()
+returns table (result text, what text, advice text)
+language plpgsql stable set search_path from current
+as $$
+declare
+  registered replicache_table;
+  again text;
+begin
+  for registered in select * from replicache_table order by id loop
+    what := format('table with prefix %s', registered.prefix);
+    result := 'fault';
+    advice := null;
+    if not exists (select from pg_class where oid = registered.table_name) then
+      advice := 'It was dropped: select replicache_unregister_table('
+        || registered.table_name::oid || ')';
+      return next;
+      continue;
+    end if;
+    what := format('table %s', registered.table_name);
+    again := format('Register it again: select replicache_register_table(%L%s)',
+      registered.table_name, ', ...');
+    begin
+      perform replicache_check_table(registered.table_name, registered.view,
+        registered.omit, registered.audience);
+      if registered is distinct from replicache_describe(registered) then
+        advice := 'It, or its view or audience, has changed since it was '
+          'registered. ' || again;
+        return next;
+      end if;
+    exception when others then
+      advice := format('It can''t sync any more: %s.', sqlerrm);
+      return next;
+    end;
+    if replicache_missing_triggers(registered) is not null then
+      advice := format('Changes are missed, for want of %s. %s',
+        replicache_missing_triggers(registered), again);
+      return next;
+    end if;
+    if not replicache_has_version_index(registered.table_name) then
+      result := 'warning';
+      advice := format('Each pull reads all of it: CREATE INDEX ON %s '
+        '(version)', replicache_qualified(registered.table_name));
+      return next;
+    end if;
+    if advice is null then
+      result := 'fine'; advice := '';
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+create or replace function replicache_check_mutators()
+returns table (result text, what text, advice text)
+language sql stable set search_path from current
+as $$
+  select case when to_regprocedure(function) is null then 'fault'
+      else 'fine' end,
+    format('mutator %s', name),
+    case when to_regprocedure(function) is null then format('There is no '
+      'function %s. Its mutations are refused until there is, or until it is '
+      'unregistered.', function) else '' end
+  from replicache_mutator
+  order by name collate "C";
+$$;
+
+create or replace function replicache_check_role(role name)
+returns table (result text, what text, advice text)
+language sql stable set search_path from current
+as $$
+  with needed (what, allowed) as (
+    select format('USAGE on schema %s', current_schema()),
+      has_schema_privilege(role, current_schema(), 'usage')
+    union all
+    select format('SELECT on %s', name), has_table_privilege(role, name, 'select')
+    from unnest(replicache_web_tables()) as name
+    union all
+    select format('EXECUTE on %s', f::regprocedure),
+      has_function_privilege(role, f, 'execute')
+    from unnest(replicache_web_functions()) as f
+    union all
+    select format('SELECT on %s', t.table_name),
+      case when t.view is null
+        then has_table_privilege(role, t.table_name, 'select')
+        else has_any_column_privilege(role, t.table_name, 'select') end
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    union all
+    select format('SELECT on %s', v), has_table_privilege(role, v, 'select')
+    from replicache_table as t, unnest(array[t.view, t.audience]) as v
+    where v is not null and exists (select from pg_class where oid = v)
+    union all
+    select format('EXECUTE on %s', function),
+      has_function_privilege(role, to_regprocedure(function), 'execute')
+    from replicache_mutator where to_regprocedure(function) is not null
+  ), mighty (name) as (
+    select rolname from pg_roles
+    where (rolsuper or rolbypassrls or rolcreaterole or rolreplication)
+      and pg_has_role(role, oid, 'member')
+  ), owned (name) as (
+    select t.table_name::text
+    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    where c.relrowsecurity and pg_has_role(role, c.relowner, 'member')
+  )
+  select case when bool_and(allowed) then 'fine' else 'fault' end,
+    format('role %s may do what it needs', role),
+    case when bool_and(allowed) then '' else format('It lacks %s: select '
+      'replicache_grant(%L)', string_agg(needed.what, ', ')
+        filter (where not allowed), role) end
+  from needed
+  union all
+  select case when count(*) = 0 then 'fine' else 'warning' end,
+    format('role %s is an ordinary one', role),
+    case when count(*) = 0 then '' else format('It is %s, or a member of it: '
+      'what a mutator does by mistake nothing will stop.',
+      string_agg(name, ', ')) end
+  from mighty
+  union all
+  select case when count(*) = 0 then 'fine' else 'fault' end,
+    format('row level security holds for role %s', role),
+    case when count(*) = 0 then '' else format('It owns %s.',
+      string_agg(name, ', ')) end
+  from owned;
+$$;
+
 -- replicache_new_epoch() returns bigint
 --
 -- To be called after history was lost: the database was restored from a
@@ -2446,18 +2725,10 @@ begin
   end if;
 
   execute format('grant usage on schema %I to %I', current_schema(), web);
-  execute format('grant select on replicache_version, replicache_state,
-    replicache_client_group, replicache_client_step, replicache_table,
-    replicache_mutator, replicache_schema_version, replicache_tombstone,
-    replicache_hidden, replicache_user_floor to %I', web);
-  execute format('grant execute on function
-    replicache_push_begin, replicache_is_forgotten, replicache_enter,
-    replicache_guard,
-    replicache_check_constraints, replicache_record_failure,
-    replicache_user_id, replicache_claim, replicache_client_id,
-    replicache_client_group_id, replicache_mutation_id,
-    replicache_next_version, replicache_touch(text[]),
-    replicache_touch(regclass, text, text) to %I', web);
+  execute format('grant select on %s to %I',
+    array_to_string(replicache_web_tables(), ', '), web);
+  execute format('grant execute on function %s to %I',
+    array_to_string(replicache_web_functions(), ', '), web);
 
   for one in
     select replicache_qualified(t.table_name) as target, t.view, t.audience,
