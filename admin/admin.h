@@ -30,7 +30,7 @@ enum admin_exit {
 	ADMIN_DONE = 0,
 	ADMIN_FAILED = 1, /* what was asked for could not be done */
 	ADMIN_USAGE = 2,  /* it was not understood */
-	ADMIN_FAULTS = 3, /* retry left some */
+	ADMIN_FAULTS = 3, /* check found some; retry left some */
 	ADMIN_SCHEMA = 4, /* not installed, or of another number */
 	ADMIN_UNSURE = 5, /* it was not confirmed */
 };
@@ -47,6 +47,7 @@ struct admin {
 	struct db *db;
 	/* What --option says, or NULL. */
 	const char *config, *database, *role, *older_than, *clients;
+	const char *url, *token_file;
 	bool json, yes, all;
 	char **arguments; /* behind the verb */
 	int argument_count;
@@ -85,6 +86,7 @@ int admin_install(struct admin *admin, struct error *error);
 int admin_upgrade(struct admin *admin, struct error *error);
 int admin_grant(struct admin *admin, struct error *error);
 int admin_status(struct admin *admin, struct error *error);
+int admin_check(struct admin *admin, struct error *error);
 int admin_failed(struct admin *admin, struct error *error);
 int admin_purge(struct admin *admin, struct error *error);
 int admin_new_epoch(struct admin *admin, struct error *error);

@@ -41,8 +41,11 @@ static const struct verb verbs[] = {
 	admin_upgrade},
     {"grant", "ROLE", "let this role run replicache.fcgi, and do no more", 1, 1,
 	false, admin_grant},
-    {"status", "", "tell what there is, and how it fares", 0, 0, true,
-	admin_status},
+    {"status", "[--url URL]", "tell what there is, and how it fares", 0, 0,
+	true, admin_status},
+    {"check", "[--role ROLE] [--url URL [--token-file FILE]]",
+	"look for faults in the database, the grants and the web server", 0, 0,
+	false, admin_check},
     {"failed", "list", "list the mutations that failed", 1, 4, false,
 	admin_failed},
     {"failed", "show CLIENT ID", "show one with its args", 0, 0, false, NULL},
@@ -81,8 +84,13 @@ print_help(void)
 	    "days' (the default)\n"
 	    "  --clients AGE        clients not seen for so long, as in '1 "
 	    "year' (none)\n"
-	    "  --role ROLE          run mutators as this role, that of "
-	    "replicache.fcgi\n"
+	    "  --role ROLE          the role of replicache.fcgi (that of the "
+	    "connection)\n"
+	    "  --url URL            where the web server has replicache.fcgi, "
+	    "as in\n"
+	    "                       https://app.example/replicache\n"
+	    "  --token-file FILE    the Authorization to send, for a user who "
+	    "is let in\n"
 	    "  --help               print this\n"
 	    "  --version            print the version\n"
 	    "\n"
@@ -102,6 +110,8 @@ read_options(int argc, char **argv, struct admin *admin)
 		ROLE,
 		OLDER_THAN,
 		CLIENTS,
+		URL,
+		TOKEN_FILE,
 		STRINGS,
 		JSON = STRINGS,
 		YES,
@@ -115,11 +125,14 @@ read_options(int argc, char **argv, struct admin *admin)
 	    {"role", required_argument, NULL, ROLE},
 	    {"older-than", required_argument, NULL, OLDER_THAN},
 	    {"clients", required_argument, NULL, CLIENTS},
+	    {"url", required_argument, NULL, URL},
+	    {"token-file", required_argument, NULL, TOKEN_FILE},
 	    {"json", no_argument, NULL, JSON}, {"yes", no_argument, NULL, YES},
 	    {"all", no_argument, NULL, ALL}, {"help", no_argument, NULL, HELP},
 	    {"version", no_argument, NULL, SHOW_VERSION}, {NULL, 0, NULL, 0}};
 	const char **strings[STRINGS] = {&admin->config, &admin->database,
-	    &admin->role, &admin->older_than, &admin->clients};
+	    &admin->role, &admin->older_than, &admin->clients, &admin->url,
+	    &admin->token_file};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {

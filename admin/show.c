@@ -16,6 +16,9 @@
 #include "error.h"
 #include "jsonw.h"
 
+/* The kinds of findings stand in a column as wide as this. */
+#define KIND_WIDTH 9
+
 /* Between two columns. */
 #define GAP 2
 
@@ -259,6 +262,56 @@ show_rows(struct show *show, const char *name, const struct db_result *result)
 		write_object(&show->out, result, row);
 	}
 	buffer_append_byte(&show->out, ']');
+}
+
+void
+show_list_begin(struct show *show, const char *name)
+{
+	begin_section(show, name);
+	show->in_list = false;
+	if (show->json)
+		buffer_append_byte(&show->out, '[');
+}
+
+static void
+write_member(struct show *show, const char *before, const char *text)
+{
+	buffer_append_string(&show->out, before);
+	jsonw_string(&show->out, text, strlen(text));
+}
+
+void
+show_finding(
+    struct show *show, const char *kind, const char *what, const char *advice)
+{
+	struct buffer *out = &show->out;
+
+	if (show->json) {
+		write_member(show,
+		    show->in_list ? ",{\"result\":" : "{\"result\":", kind);
+		write_member(show, ",\"what\":", what);
+		write_member(show, ",\"advice\":", advice);
+		buffer_append_byte(out, '}');
+	} else {
+		size_t n = width(kind);
+
+		write_plain(out, kind);
+		write_spaces(out, n < KIND_WIDTH ? KIND_WIDTH - n : 1);
+		write_plain(out, what);
+		buffer_append_byte(out, '\n');
+		if (advice[0] != '\0') {
+			write_spaces(out, KIND_WIDTH);
+			write_plain(out, advice);
+			buffer_append_byte(out, '\n');
+		}
+	}
+	show->in_list = true;
+}
+
+void
+show_list_end(struct show *show)
+{
+	buffer_append_byte(&show->out, show->json ? ']' : '\n');
 }
 
 int

@@ -26,7 +26,7 @@ struct error;
 #define SHOW_MAX ((size_t)256 * 1024 * 1024)
 
 struct show {
-	bool json, begun;
+	bool json, begun, in_list;
 	struct buffer out;
 };
 
@@ -43,6 +43,13 @@ void show_rows(
 /* A fact. TEXT may be NULL. */
 void show_text(struct show *show, const char *name, const char *text);
 void show_number(struct show *show, const char *name, long long number);
+
+/* A list of findings: each has a kind, a word; what it is of; and advice, which
+ * may be "". */
+void show_list_begin(struct show *show, const char *name);
+void show_finding(
+    struct show *show, const char *kind, const char *what, const char *advice);
+void show_list_end(struct show *show);
 
 /* Writes it all to standard output. -1 if that, or memory, failed; after either
  * SHOW is empty. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "admin.h"
+#include "check.h"
 #include "db.h"
 #include "error.h"
 #include "schema.h"
@@ -67,6 +68,7 @@ admin_status(struct admin *admin, struct error *error)
 {
 	struct admin_schema schema;
 	struct show show;
+	long long streams = 0;
 	int rc = 0;
 
 	if (admin_look(admin, &schema, error) < 0)
@@ -77,6 +79,10 @@ admin_status(struct admin *admin, struct error *error)
 	for (size_t i = 0;
 	     rc == 0 && i < sizeof(sections) / sizeof(sections[0]); i++)
 		rc = show_section(admin, &show, i, error);
+	if (rc == 0 && admin->url != NULL) {
+		rc = check_streams(admin, &streams, error);
+		show_number(&show, "streams", streams);
+	}
 	if (rc < 0) {
 		buffer_fini(&show.out);
 		return -1;

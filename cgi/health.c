@@ -85,6 +85,10 @@ health_handle(struct exchange *exchange)
 	json_object *answer = json_object_new_object();
 	bool well = examine(exchange, answer);
 
+	/* For replicache-admin check: web servers like to keep it. */
+	json_object_object_add(answer, "authorization",
+	    json_object_new_boolean(
+		exchange->request.authorization[0] != '\0'));
 	json_object_object_add(answer, "status",
 	    json_object_new_string(well ? "ok" : "unavailable"));
 	response_json(&exchange->response, well ? 200 : 503,

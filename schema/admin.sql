@@ -143,6 +143,22 @@ order by application_name;
 
 
 ----------------------------------------------------------------------------
+-- Check
+----------------------------------------------------------------------------
+
+-- $1 the role of replicache.fcgi; null: this one.
+prepare check as
+select * from replicache_check(coalesce($1::name, current_user));
+
+-- A channel of its own, as programs listen to the real one.
+prepare check_listen as
+listen replicache_check;
+
+prepare check_notify as
+select pg_notify('replicache_check', '');
+
+
+----------------------------------------------------------------------------
 -- Failed mutations
 ----------------------------------------------------------------------------
 
