@@ -67,6 +67,7 @@ ask(struct site *site, const char *path, struct http_request *request,
 	size_t length = strlen(base);
 	char url[URL_MAX], what[ERROR_MESSAGE_MAX + 64];
 	struct error error = {0};
+	int rc;
 
 	while (length > 0 && base[length - 1] == '/')
 		length--;
@@ -74,7 +75,9 @@ ask(struct site *site, const char *path, struct http_request *request,
 	request->url = url;
 	if (request->wait_ms == 0)
 		request->wait_ms = ANSWER_MS;
-	if (http_ask(request, answer, &error) == 0)
+	rc = http_ask(request, answer, &error);
+	request->url = NULL;
+	if (rc == 0)
 		return 0;
 	snprintf(what, sizeof(what), "%s: %s", path, error.message);
 	findings_add(site->findings, FINDING_FAULT, what,

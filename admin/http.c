@@ -31,7 +31,11 @@ give_body(char *to, size_t size, size_t count, void *context)
 	size_t room = size * count, n = 0;
 
 	while (n < room && t->sent < t->request->post_size) {
-		to[n++] = t->sent < given ? t->request->post[t->sent] : ' ';
+		char byte = ' ';
+
+		if (t->sent < given)
+			byte = t->request->post[t->sent];
+		to[n++] = byte;
 		t->sent++;
 	}
 	return n;

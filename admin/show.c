@@ -116,8 +116,13 @@ write_spaces(struct buffer *out, size_t n)
 static void
 write_label(struct buffer *out, const char *name)
 {
-	for (; *name != '\0'; name++)
-		buffer_append_byte(out, *name == '_' ? ' ' : *name);
+	for (; *name != '\0'; name++) {
+		char byte = ' ';
+
+		if (*name != '_')
+			byte = *name;
+		buffer_append_byte(out, byte);
+	}
 }
 
 static const char *

@@ -14,7 +14,7 @@ use Test::More;
 use Rig::Place qw(program builddir srcdir workdir start_process reap_process
     find_tool slurp spew);
 
-my @page = qw(replicache-sql.7 replicache.conf.5 replicache.fcgi.8);
+my @page = qw(replicache-admin.8 replicache-sql.7 replicache.conf.5 replicache.fcgi.8);
 
 sub page { return slurp(builddir() . "/man/$_[0]") }
 
@@ -82,6 +82,20 @@ subtest 'options' => sub {
 	unlike(output([ program(), $_, '--version' ]), qr/unrecognized/, "$_ is known")
 	    for grep { !/config$|listen/ } sort keys %in_help;
 	like(output([ program(), "--nonsense" ]), qr/unrecognized/, 'others are not');
+};
+
+subtest 'replicache-admin' => sub {
+	my $help = output([ builddir() . '/admin/replicache-admin', '--help' ]);
+	my $page = page('replicache-admin.8');
+	my %in_help = map { $_ => 1 } $help =~ /^  (--[a-z-]+)/mg;
+	my %in_page = map { ("--$_" => 1) } $page =~ /Fl Fl ([a-z-]+)/g;
+	is_deeply(\%in_page, \%in_help, 'the manual has the options that --help has');
+	# A verb, and the second word of those that have one.
+	my @verbs = map { /^  ([a-z][a-z-]*(?: (?:list|show|retry|discard))?)/ ? $1 : () } split /\n/, $help;
+	is_deeply([ $page =~ /^\.It Ic ([a-z][a-z-]*(?: (?:list|show|retry|discard))?)/mg ], \@verbs, 'and the verbs, in order');
+	my ($codes) = $help =~ /^Exit codes: (.*)\z/ms;
+	my ($status) = $page =~ /^\.Sh EXIT STATUS\n(.*?)^\.Sh/ms;
+	is_deeply([ $status =~ /^\.It (\d)$/mg ], [ $codes =~ /(\d) /g ], 'and the exit codes');
 };
 
 subtest 'the SQL API' => sub {
