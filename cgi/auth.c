@@ -43,12 +43,14 @@ is_name(const char *name, const char *more)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "abcdefghijklmnopqrstuvwxyz0123456789-";
-	size_t n = 0;
-
-	while (name[n] != '\0' && (strchr(letters, name[n]) != NULL ||
-				      strchr(more, name[n]) != NULL))
-		n++;
-	return name[n] == '\0' && n <= SETTINGS_HEADER_MAX;
+	for (size_t n = 0; n <= SETTINGS_HEADER_MAX; n++) {
+		if (name[n] == '\0')
+			return true;
+		if (strchr(letters, name[n]) == NULL &&
+		    strchr(more, name[n]) == NULL)
+			return false;
+	}
+	return false;
 }
 
 static int

@@ -28,6 +28,7 @@
 
 /* Of ECDSA on P-256: two numbers of 32 bytes (RFC 7518 section 3.4). */
 #define ES256_NUMBER 32
+#define ES256_SIZE 64
 
 struct token_key {
 	enum token_algorithm algorithm;
@@ -331,7 +332,7 @@ verify_public(const struct token_key *key, const char *text, size_t length,
 	bool good = false;
 
 	if (key->algorithm == TOKEN_ES256) {
-		int der_length = signature_length == 2 * ES256_NUMBER
+		int der_length = signature_length == ES256_SIZE
 				     ? write_der(signature, &der)
 				     : -1;
 
