@@ -218,7 +218,7 @@ json_is_json(void **state)
 
 		/* Rows of backslashes and quotes at each place of a cut. */
 		memset(large, start % 2 == 0 ? '\\' : '"', sizeof(large) - 1);
-		memcpy(large, bytes + start, start % 7);
+		memcpy(large, bytes + start % 240, start % 7);
 		for (size_t i = 0; i < 40; i++)
 			fields[i] = (struct log_field){
 			    "x", i % 2 == 0 ? large : bytes + start, 0};
