@@ -10,4 +10,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('lighttpd', qw(transport json limits push pull poke faults));
+Rig::Case::run('lighttpd', qw(auth transport json limits push pull poke faults));

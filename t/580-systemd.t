@@ -11,4 +11,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run('systemd', qw(transport json limits push pull poke faults));
+Rig::Case::run('systemd', qw(auth transport json limits push pull poke faults));

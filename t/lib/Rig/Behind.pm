@@ -164,13 +164,13 @@ sub check_client
 	my ($self) = @_;
 	my ($missing) = Rig::Node::missing();
 	plan skip_all => $missing if defined $missing;
+	$self->{session}->query('delete from item');
 	my $node = Rig::Node->start('clients.mjs', SERVER => $self->{front}->url);
 	my ($alice, $bob) = map { Rig::Client->open($node, name => $_) } qw(alice bob);
-	$self->{session}->query('delete from item');
 	my $message = { from => 'alice', content => "Gr\x{fc}\x{df}e", order => 1 };
 	$alice->mutate(createMessage => { id => 'behind', %$message });
 	$alice->settle;
-	$bob->wait_for_view($alice->view);
+	$bob->pull_until(sub { $bob->view->{'message/behind'} }, 'the message');
 	is_deeply($bob->view->{'message/behind'}, $message, 'a message reaches the other');
 	$bob->mutate(deleteMessage => 'behind')->settle;
 	$alice->pull_until(sub { !exists $alice->view->{'message/behind'} }, 'the message to be gone');

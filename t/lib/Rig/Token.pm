@@ -14,7 +14,7 @@ use warnings;
 use Digest::SHA qw(hmac_sha256);
 use MIME::Base64 qw(encode_base64);
 
-use Rig::Place qw(srcdir workdir slurp spew);
+use Rig::Place qw(srcdir workdir slurp spew server_user);
 
 # It must never be seen in a log; see Rig::Secrets.
 our $secret = 'planted-secret-that-signs-tokens-0123456789';
@@ -29,6 +29,10 @@ sub folder
 	mkdir $folder or die "$folder: $!";
 	spew("$folder/hs256", "$secret\n");
 	chmod 0600, "$folder/hs256";
+	# A web server that starts the program runs it as this one.
+	if (my $user = server_user()) {
+		chown +(getpwnam $user)[2, 3], "$folder/hs256" or die "chown: $!";
+	}
 	for my $name (qw(rs256.pem es256.pem)) {
 		spew("$folder/$name", slurp(srcdir() . "/t/keys/$name"));
 		chmod 0644, "$folder/$name";
