@@ -1,0 +1,94 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# The checker is checked: bugs are put into the program and its schema, one at a
+# time, and t/680-checked.t must notice. Each is a patch of t/seeded that says what
+# it breaks.
+#
+# SCALE=1 takes all, and builds those that are in C in a copy of the tree; else
+# some of those in SQL are taken. SEEDED='03 17' names them. A bug may need luck to
+# show: it has ATTEMPTS chances.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Place qw(srcdir builddir workdir slurp start_process reap_process);
+
+use constant { ATTEMPTS => 5, SOME => 2, RUN_SCALE => 1 };
+
+my $SCALE = $ENV{SCALE} // 0;
+my $SEED = $ENV{SEED} // int rand 100_000;
+srand $SEED;
+note("SCALE=$SCALE SEED=$SEED");
+
+my %about = map { $_ => slurp($_) } sort glob srcdir() . '/t/seeded/*.patch';
+my @chosen = sort keys %about;
+if (defined $ENV{SEEDED}) {
+	my %wanted = map { $_ => 1 } split ' ', $ENV{SEEDED};
+	@chosen = grep { m{/(\d+)-[^/]*$} && $wanted{$1} } @chosen;
+} elsif ($SCALE < 1) {
+	my @sql = grep { !is_in_c($_) } @chosen;
+	@chosen = map { splice @sql, rand @sql, 1 } 1 .. SOME;
+}
+
+sub is_in_c { return $about{ $_[0] } =~ m{^\+\+\+ b/(?:cgi|common|schema/statements)}m }
+
+# Run a command; returns whether it was well, and what it said.
+sub run
+{
+	my ($environment, @command) = @_;
+	my $path = workdir() . '/said';
+	open my $out, '>', $path or die "$path: $!";
+	my $pid = start_process(\@command, stdout => $out, stderr => $out,
+	    environment => $environment);
+	my $status = reap_process($pid, 600);
+	return (defined $status && $status == 0, slurp($path));
+}
+
+sub must
+{
+	my (@command) = @_;
+	my ($good, $said) = run({}, @command);
+	die "@command:\n$said" if !$good;
+}
+
+my $source = workdir() . '/source';
+my $build = builddir();
+must('sh', '-c', 'mkdir "$2" && cd "$1" && tar -cf - --exclude=./run --exclude=./.git --exclude=./build . | tar -xf - -C "$2"',
+    'sh', srcdir(), $source);
+if (grep { is_in_c($_) } @chosen) {
+	$build = workdir() . '/build';
+	must('sh', '-c', 'mkdir "$2" && cd "$2" && "$1/configure" -q CFLAGS=-O1 && make -s -j2', 'sh', $source, $build);
+}
+
+# Whether the checker finds something; and what.
+sub finds
+{
+	my ($seed) = @_;
+	my ($good, $said) = run({ TOP_BUILDDIR => $build, SEED => $seed, SCALE => RUN_SCALE },
+	    $^X, "$source/t/680-checked.t");
+	my ($found) = $said =~ /((?:P\d+: |in parallel: ).*)/;
+	return ($good ? 0 : 1, $found // $said);
+}
+
+my ($found, $what) = finds($SEED);
+is($found, 0, 'without a bug nothing is found') or diag($what);
+
+for my $patch (@chosen) {
+	my ($name) = $patch =~ m{([^/]+)\.patch$};
+	my ($breaks) = $about{$patch} =~ /\A(.*)/;
+	must('patch', '-s', '-p1', '-d', $source, '-i', $patch);
+	must('make', '-s', '-j2', '-C', $build) if is_in_c($patch);
+	for my $attempt (1 .. ATTEMPTS) {
+		($found, $what) = finds($SEED + $attempt);
+		last if $found;
+	}
+	ok($found, "$name is found: $breaks") and note($what =~ s/\n.*//sr);
+	must('patch', '-s', '-R', '-p1', '-d', $source, '-i', $patch);
+	must('make', '-s', '-j2', '-C', $build) if is_in_c($patch);
+}
+done_testing;

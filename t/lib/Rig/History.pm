@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Simulated clients that behave as the real one, faults meanwhile, and a checker
+# of all that was answered.
+#
+#	my $history = Rig::History->new($cluster, $database, \@program);
+#	$history->run(rounds => 60);
+#	my @violation = $history->check;
+#
+# The database has schema/replicache.sql and t/sql/history.sql. A client group is
+# a process with two tabs and a user. A tab sends again all that no pull has
+# confirmed, sometimes twice at once, sometimes without waiting for the answer. It
+# has two views: one that is pulled often, and one that is pulled seldom.
+#
+# What is checked, of every view after every pull and of the database:
+#
+#	P1  exactly once: each mutation up to a client's last is in the journal
+#	    once, or in the ledger once; none is beyond; each that was answered by
+#	    200 is told of by every pull from then on
+#	P2  a client's mutations were applied in order
+#	P3  cookies and last mutation IDs never fall
+#	P4  a view is what its user could see at the version of its cookie, and
+#	    the last mutation IDs told are those of that version
+#	P5  what a list got is there as often, and in the order of the journal
+#	P6  whose last mutation ID is told, of that the effect is in the view
+#	P7  in the end all views are that of the last version
+#	P8  of what is somebody else's no key is told to whom it was never shown
+#	P9  a stream is told of the last version
+#	P10 what is refused changes nothing
+
+package Rig::History;
+
+use strict;
+use warnings;
+
+use Digest::MD5 qw(md5_hex);
+use Encode qw(encode_utf8);
+use Time::HiRes qw(sleep time);
+
+use Rig::Fastcgi;
+use Rig::Json;
+use Rig::Place qw(workdir spew wait_until);
+use Rig::Program;
+use Rig::Stream;
+use Rig::Sync qw(push_body pull_body parallel);
+
+use constant { GROUPS => 6, TABS => 2, USERS => 3 };
+
+# How long a stream may take to tell of the last version.
+use constant POKE_SECONDS => 5;
+
+sub new
+{
+	my ($class, $cluster, $database, $program, %option) = @_;
+	return bless { cluster => $cluster, database => $database,
+		program => $program, seed => 1, violation => [], %option }, $class;
+}
+
+# Everybody at once. Options: rounds of each group, kills of sessions.
+sub run
+{
+	my ($self, %option) = @_;
+	unlink glob workdir() . '/over*';
+	my $rounds = $option{rounds} // 40;
+	my @other = (
+		sub { $self->write_outside },
+		sub { $self->kill_sessions($option{kills} // 0) },
+		map { my $program = $_; sub { $self->watch($program) } } @{ $self->{program} },
+	);
+	my @result = parallel(GROUPS + @other, sub {
+		my ($number) = @_;
+		srand $self->{seed} * 1000 + $number;
+		return $other[ $number - GROUPS ]->() if $number >= GROUPS;
+		my $result = eval { Rig::History::Group->new($self, $number)->live($rounds) };
+		spew(workdir() . "/over$number", '');
+		return $result // die $@;
+	}, 60 + $rounds * 4);
+	$self->{result} = [ @result[ 0 .. GROUPS - 1 ] ];
+	push @{ $self->{violation} }, map { @{ $_->{violation} } } grep { ref } @result;
+	return $self;
+}
+
+sub session { return $_[0]{session} //= $_[0]{cluster}->session($_[0]{database}) }
+
+sub is_over { return !grep { !-e workdir() . "/over$_" } 0 .. GROUPS - 1 }
+
+# Somebody else's program, and now and then a purge.
+sub write_outside
+{
+	my ($self) = @_;
+	my $session = $self->{cluster}->session($self->{database});
+	until ($self->is_over) {
+		my $end = rand() < 0.7 ? 'commit' : 'rollback';
+		my $id = int rand 4;
+		$session->error("begin; insert into shared values ('x$id', 'psql') on conflict (id) do update set body = shared.body || '+';
+			delete from kept where id = 'k$id'; select journal('psql'); $end");
+		$session->error(q(select replicache_purge('0'))) if rand() < 0.03;
+		sleep rand 0.1;
+	}
+	$session->close;
+	spew(workdir() . '/over-outside', '');
+	return 0;
+}
+
+sub kill_sessions
+{
+	my ($self, $kills) = @_;
+	my $admin = $self->{cluster}->session($self->{database}, 'postgres');
+	while ($kills-- > 0 && !$self->is_over) {
+		sleep rand 0.3;
+		# All, any one, or one that is in the middle of something.
+		my $some = (q(), 'order by random() limit 1', q(and state = 'active' limit 1),
+		    q(and state = 'active' limit 1))[ rand 4 ];
+		my $killed = 0;
+		for (1 .. 50) {
+			$killed = $admin->value("select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity
+				where datname = current_database() and application_name <> 'psql' $some) as a");
+			last if $killed;
+		}
+	}
+	$admin->close;
+	return 0;
+}
+
+# Listens to a program until all is over, and then to the last version. A stream
+# that ends is opened again, as a page would.
+sub watch
+{
+	my ($self, $program) = @_;
+	my ($stream, $told, $last, $end) = (undef, 0);
+	for (;;) {
+		$stream //= Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
+		$told = $stream->poke(0.2) // $told;
+		undef $stream if $stream->{ended};
+		if (!defined $last && -e workdir() . '/over-outside') {
+			$last = $self->session->value('select max(version) from replicache_version');
+			$end = time + POKE_SECONDS;
+		}
+		return 0 if defined $last && $told >= $last;
+		return { violation => ["P9: a stream was told of $told, not of $last"] }
+		    if defined $end && time > $end;
+	}
+}
+
+# Violations, as text.
+sub check
+{
+	my ($self) = @_;
+	my $session = $self->session;
+	my @wrong = @{ $self->{violation} };
+	my $ask = sub { return map { $_->[0] } @{ $session->query($_[0]) } };
+
+	# One row a mutation, applied or failed.
+	$session->query(q(create temporary table done as
+		select client, mutation, version, n from journal where client is not null
+		union all select client, mutation, version, null from failed));
+	push @wrong, map { "P1: $_" } $ask->(q(select client || ' ' || mutation || ' is there ' || count(*) || ' times'
+		from done group by client, mutation having count(*) > 1));
+	push @wrong, map { "P1: $_" } $ask->(q(select id || ' has the last mutation ID ' || last_mutation_id || ', but '
+			|| count(mutation) || ' are there, to ' || coalesce(max(mutation), 0)
+		from replicache_client left join (select distinct client, mutation from done) as d on client = id
+		group by id, last_mutation_id
+		having count(mutation) <> last_mutation_id or max(mutation) <> last_mutation_id));
+	push @wrong, map { "P1: $_" } $ask->(q(select client || ' is in no group' from done
+		where client not in (select id from replicache_client)));
+	push @wrong, map { "P1: $_" } $ask->(q(select name || ' of ' || client || ' ' || mutation || ' was recorded as failed: ' || message
+		from failed where name <> 'fail'));
+	for my $result (@{ $self->{result} }) {
+		for my $client (keys %{ $result->{acked} }) {
+			my $last = $session->value("select last_mutation_id from replicache_client where id = '$client'") // 0;
+			push @wrong, "P1: $client was answered 200 for $result->{acked}{$client}, and is at $last"
+			    if $last < $result->{acked}{$client};
+		}
+	}
+	push @wrong, map { "P2: $_" } $ask->(q(select client || ' ' || mutation || ' was applied behind ' || before
+		from (select client, mutation, lag(mutation) over (partition by client order by n) as before from done where n is not null) as d
+		where mutation < before));
+
+	# A version's last IDs: of each client, the highest mutation up to it.
+	for my $result (@{ $self->{result} }) {
+		for my $pull (@{ $result->{pulls} }) {
+			push @wrong, $self->check_pull($result, $pull);
+			last if @wrong > 20;
+		}
+	}
+	push @wrong, map { "P5: $_" } $ask->(q(select 'n-' || client || ' is ' || coalesce(body, 'none') || ' after ' || count
+		from (select client, count(*) from journal where client is not null and name <> 'psql' group by client) as j
+		left join shared on id = 'n-' || client where body::bigint is distinct from count));
+	return @wrong;
+}
+
+sub audit
+{
+	my ($self) = @_;
+	return $self->{audit} //= do {
+		my $session = $self->session;
+		my %digest = map { $_->[0] => Rig::Json::decode($_->[1]) }
+		    @{ $session->query('select version, digests from audit') };
+		my %done;
+		push @{ $done{ $_->[0] } }, [ $_->[1], $_->[2] ]
+		    for @{ $session->query('select client, mutation, version from done order by mutation') };
+		my $empty = md5_hex('');
+		{ digest => \%digest, versions => [ sort { $a <=> $b } keys %digest ], done => \%done,
+			empty => { map { ("u$_" => $empty) } 0 .. USERS - 1 } };
+	};
+}
+
+# What stood at a version.
+sub at
+{
+	my ($self, $version) = @_;
+	my $audit = $self->audit;
+	my @versions = @{ $audit->{versions} };
+	my ($low, $high) = (0, scalar @versions);
+	while ($low < $high) {
+		my $middle = int(($low + $high) / 2);
+		$versions[$middle] <= $version ? ($low = $middle + 1) : ($high = $middle);
+	}
+	return $low == 0 ? $audit->{empty} : $audit->{digest}{ $versions[ $low - 1 ] };
+}
+
+sub check_pull
+{
+	my ($self, $result, $pull) = @_;
+	my ($user, $done) = ($result->{user}, $self->audit->{done});
+	my @wrong;
+	push @wrong, "P4: at $pull->{cookie} $user should not see what they do ($pull->{about})"
+	    if $self->at($pull->{cookie})->{$user} ne $pull->{digest};
+	for my $client (@{ $result->{clients} }) {
+		my $last = 0;
+		$_->[1] <= $pull->{cookie} and $last = $_->[0] for @{ $done->{$client} // [] };
+		my $told = $pull->{ids}{$client} // 0;
+		push @wrong, "P4: at $pull->{cookie} $client was at $last, and $told is told ($pull->{about})" if $told != $last;
+	}
+	return @wrong;
+}
+
+package Rig::History::Group;
+
+use Digest::MD5 qw(md5_hex);
+use Encode qw(encode_utf8);
+use Time::HiRes qw(sleep time);
+
+use Rig::Sync qw(push_body pull_body);
+
+sub new
+{
+	my ($class, $history, $number) = @_;
+	my $self = bless {
+		history => $history, number => $number, group => "g$number",
+		user => 'u' . $number % Rig::History::USERS,
+		clients => [ map { "c$number$_" } 0 .. Rig::History::TABS - 1 ],
+		made => {}, acked => {}, pulls => [], violation => [],
+	}, $class;
+	$self->{often} = Rig::Sync::View->new($self->{group}, sub { $self->ask_on(@_) });
+	$self->{seldom} = Rig::Sync::View->new($self->{group}, sub { $self->ask_on(@_) });
+	return $self;
+}
+
+sub program
+{
+	my ($self) = @_;
+	my $programs = $self->{history}{program};
+	return $programs->[ rand @$programs ];
+}
+
+sub ask
+{
+	my ($self, $params, $body) = @_;
+	return $self->program->request({ %$params, REMOTE_USER => $self->{user} }, $body, seconds => 60);
+}
+
+# Again, while the server can't.
+sub ask_on
+{
+	my ($self, @request) = @_;
+	my $answer;
+	for my $try (1 .. 200) {
+		$answer = $self->ask(@request);
+		return $answer if $answer->{status} != 503 && $answer->{status} != 0;
+		sleep 0.02 * ($try < 10 ? $try : 10);
+	}
+	return $answer;
+}
+
+sub violate { push @{ $_[0]{violation} }, $_[1] if @{ $_[0]{violation} } < 20 }
+
+# What a person does in a tab.
+sub mutate
+{
+	my ($self, $client) = @_;
+	my $id = ++$self->{made}{$client};
+	my $some = int rand 5;
+	my ($name, $args) = @{ (
+		[ add => qq({"list":"l$some","item":"$client.$id"}) ],
+		[ toggle => qq({"id":"k$some"}) ], [ toggle => qq({"id":"k$some"}) ],
+		[ own => qq({"id":"$some","body":"$client.$id","drop":"@{[ int rand 5 ]}"}) ],
+		[ own => qq({"id":"$some","body":"$client.$id"}) ],
+		[ show => qq({"id":$id,"who":"u@{[ int rand Rig::History::USERS ]}"}) ],
+		[ fail => qq({"id":"k$some"}) ],
+		[ shaky => 'null' ],
+	)[ rand 8 ] };
+	push @{ $self->{queue} }, [ $client, $id, $name, $args ];
+}
+
+# All that no pull has confirmed.
+sub push_all
+{
+	my ($self) = @_;
+	my $ids = $self->{often}{ids};
+	my @push = grep { $_->[1] > ($ids->{ $_->[0] } // 0) } @{ $self->{queue} };
+	$self->{queue} = [@push];
+	return unless @push;
+	my $body = push_body($self->{group}, @push);
+	my $params = Rig::Program::params('POST', '/push', body => $body);
+	my $way = rand;
+	if ($way < 0.15) {
+		# Nobody waits for the answer.
+		my $peer = $self->program->connect or return;
+		$peer->send_raw(Rig::Fastcgi::request_bytes({ %$params, REMOTE_USER => $self->{user} }, $body));
+		return $peer->close;
+	} elsif ($way < 0.3) {
+		# Two tabs send the same.
+		my @peer = grep { defined } map { $self->program->connect } 1 .. 2;
+		$_->send_raw(Rig::Fastcgi::request_bytes({ %$params, REMOTE_USER => $self->{user} }, $body)) for @peer;
+		$self->take_answer($_->answer(60), @push) for @peer;
+		return;
+	}
+	$self->take_answer($self->ask($params, $body), @push);
+}
+
+sub take_answer
+{
+	my ($self, $answer, @push) = @_;
+	if ($answer->{status} == 200 && $answer->{body} eq '{}') {
+		for my $mutation (@push) {
+			my ($client, $id) = @$mutation;
+			$self->{acked}{$client} = $id if $id > ($self->{acked}{$client} // 0);
+		}
+	} elsif ($answer->{status} != 503) {
+		$self->violate("P10: a push was answered $answer->{status} $answer->{body}");
+	}
+}
+
+# Somebody else's group is none of ours.
+sub trespass
+{
+	my ($self) = @_;
+	my $other = ($self->{number} + 1) % Rig::History::GROUPS;
+	my $body = push_body("g$other", [ "c${other}0", 1_000_000, 'add', '{"list":"x","item":"y"}' ]);
+	my $answer = $self->ask_on(Rig::Program::params('POST', '/push', body => $body), $body);
+	# Until its owner has pushed, it is nobody's, and its clients unknown.
+	$self->violate("P10: a push to the group of another was answered $answer->{status} $answer->{body}")
+	    if $answer->{status} != 403 && $answer->{body} !~ /ClientStateNotFound/ && $answer->{status} != 500;
+	$body = pull_body("g$other", undef);
+	$answer = $self->ask_on(Rig::Program::params('POST', '/pull', body => $body), $body);
+	$self->violate("P10: a pull for the group of another was answered $answer->{status}")
+	    if $answer->{status} != 403 && $answer->{body} !~ /"lastMutationIDChanges":\{\}/;
+}
+
+sub pull
+{
+	my ($self, $about) = @_;
+	my $view = $self->{$about};
+	my $got = eval { $view->pull };
+	return $self->violate("P3: $@") if !$got;
+	for my $operation (@{ $got->{patch} }) {
+		my ($owner) = ($operation->{key} // '') =~ m{^mine/(u\d+)/} or next;
+		next if $owner eq $self->{user};
+		$self->{told}{$owner} = $operation->{key};
+	}
+	my $rows = $view->{rows};
+	for my $client (@{ $self->{clients} }) {
+		my $row = $rows->{"shared/n-$client"};
+		my $count = $row ? $row->{body} : 0;
+		my $told = $view->{ids}{$client} // 0;
+		$self->violate("P6: $client is told $told, and has $count effects") if $count > $told;
+		my $acked = $self->{acked}{$client} // 0;
+		$self->violate("P1: $client was answered 200 for $acked, and then told $told") if $told < $acked;
+	}
+	push @{ $self->{pulls} }, {
+		about => $about, cookie => $view->{cookie}, ids => { %{ $view->{ids} } },
+		digest => md5_hex(encode_utf8(join "\n", map { "$_=$rows->{$_}{body}" } sort keys %$rows)),
+	};
+}
+
+sub live
+{
+	my ($self, $rounds) = @_;
+	for my $round (1 .. $rounds) {
+		$self->mutate($self->{clients}[ rand Rig::History::TABS ]) for 0 .. rand 3;
+		$self->push_all;
+		$self->pull('often') if rand() < 0.6;
+		$self->pull('seldom') if rand() < 0.08;
+		$self->trespass if rand() < 0.03;
+	}
+	my $end = time + 60;
+	while (@{ $self->{queue} } && time < $end) {
+		$self->push_all;
+		$self->pull('often');
+		my $ids = $self->{often}{ids};
+		$self->{queue} = [ grep { $_->[1] > ($ids->{ $_->[0] } // 0) } @{ $self->{queue} } ];
+	}
+	$self->violate('P7: ' . @{ $self->{queue} } . ' mutations are never confirmed') if @{ $self->{queue} };
+	$self->pull($_) for qw(often seldom);
+	my $session = $self->{history}{cluster}->session($self->{history}{database});
+	for my $owner (keys %{ $self->{told} }) {
+		$self->violate("P8: $self->{user} was told of $self->{told}{$owner}")
+		    if !$session->value("select count(*) from was_pal where owner = '$owner' and who = '$self->{user}'");
+	}
+	return { map { $_ => $self->{$_} } qw(user clients acked pulls violation) };
+}
+
+1;
