@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "allowance.h"
 #include "app.h"
@@ -236,6 +239,25 @@ hold_hup(void)
 	sigprocmask(SIG_BLOCK, &hup, NULL);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
+/* Passwords and tokens are in memory: no core dump, and no other process of
+ * this user may look into it. (A sanitizer that looks for leaks is such a
+ * process.) */
+static void
+keep_memory_private(void)
+{
+#if defined(PR_SET_DUMPABLE) && !SANITIZED
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
@@ -263,6 +285,7 @@ main(int argc, char **argv)
 	} else {
 		log_set_level((enum log_level)settings.log_level);
 		log_set_format((enum log_format)settings.log_format);
+		keep_memory_private();
 		if (options.action != NULL)
 			status = options.action(&settings, &error);
 		else

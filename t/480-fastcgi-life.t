@@ -18,7 +18,7 @@ use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Json;
 use Rig::Place qw(program workdir wait_until start_process reap_process
-    stop_process slurp);
+    stop_process server_user slurp spew);
 use Rig::Program;
 use Rig::Sync qw(push_params pull_params);
 
@@ -264,6 +264,23 @@ subtest 'a server that restarts' => sub {
 	is($program->request(pull_params('r'))->{status}, 200, 'pull when it is back');
 	is($session->value(q(select count(*) from journal where note = 'r')), 2, 'applied once each');
 	is($program->stop, 0, 'ended in order');
+};
+
+# What belongs to a process that may not be looked into is root's.
+subtest 'its memory is its own' => sub {
+	plan skip_all => 'a sanitizer looks into it' if slurp(program()) =~ /__asan_init/;
+	my $copy = workdir() . '/copy.fcgi';
+	spew($copy, slurp(program()));
+	chmod 0755, $copy;
+	my $path = workdir() . '/copy.sock';
+	my $log = workdir() . '/copy.log';
+	open my $error, '>', $log or die "$log: $!";
+	my $pid = start_process([$copy], stdin => Rig::Program::listener($path), stderr => $error,
+	    clean => 1, user => server_user(),
+	    environment => { %Rig::Program::usual, %environment });
+	wait_until(sub { slurp($log) =~ /serving/ }, 'the program to serve', 10);
+	is((stat "/proc/$pid/environ")[4], 0, 'nobody else of its user may read its environment');
+	stop_process($pid, 'TERM');
 };
 
 subtest 'idle connections that were cut' => sub {
