@@ -33,6 +33,7 @@ enum {
 	LOOK_REVISION,
 	LOOK_STARTED,
 	LOOK_OWNER,
+	LOOK_STANDBY,
 	LOOK_CLIENTS,
 	LOOK_RETIRED,
 };
@@ -82,6 +83,7 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 	stand->history.revision = db_int64(rows, row, LOOK_REVISION);
 	stand->history.epoch = db_int64(rows, row, LOOK_EPOCH);
 	stand->history.started = db_int64(rows, row, LOOK_STARTED);
+	stand->standby = db_bool(rows, row, LOOK_STANDBY);
 	stand->clients_length = db_length(rows, row, LOOK_CLIENTS);
 	stand->clients = arena_strndup(&p->exchange->arena,
 	    db_text(rows, row, LOOK_CLIENTS), stand->clients_length);
@@ -108,6 +110,11 @@ pull_choose_mode(
 	case COOKIE_VERSION:
 		break;
 	}
+	if (request->cookie > p->stand.version && p->stand.standby) {
+		/* It has not heard yet of what the primary told the client. */
+		*mode_out = PULL_NOTHING;
+		return 0;
+	}
 	if (request->cookie > p->stand.version)
 		return error_set(error, ERROR_COOKIE_FROM_FUTURE,
 		    "cookie %" PRId64 " is above version %" PRId64
@@ -129,7 +136,8 @@ pull_write_head(struct pulling *p)
 	struct buffer *out = &p->exchange->response.body;
 
 	buffer_append_string(out, "{\"cookie\":");
-	jsonw_int64(out, p->stand.version);
+	jsonw_int64(out,
+	    p->mode == PULL_NOTHING ? p->request.cookie : p->stand.version);
 	buffer_append_string(out, ",\"lastMutationIDChanges\":{");
 	buffer_append(out, p->stand.clients, p->stand.clients_length);
 	buffer_append_string(out, "},\"patch\":[");

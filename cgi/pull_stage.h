@@ -35,6 +35,7 @@ enum pull_mode {
 struct pull_stand {
 	int64_t version, floor;
 	struct share_history history;
+	bool standby; /* which may lag behind the primary */
 	const char
 	    *clients; /* members of lastMutationIDChanges; of the arena */
 	size_t clients_length;

@@ -55,6 +55,7 @@ select asked.n, version,
   (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint as started,
   (select user_id from replicache_client_group
    where id = asked.client_group_id) as user_id,
+  pg_is_in_recovery() as standby,
   case when version > asked.since then
     (select string_agg(to_json(id) || ':' || last_mutation_id, ',')
      from (select id, max(last_mutation_id) as last_mutation_id

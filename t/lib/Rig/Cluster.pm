@@ -48,6 +48,24 @@ sub start
 	return $self;
 }
 
+# A standby of this one, in a folder of its own.
+sub standby
+{
+	my ($self, $name) = @_;
+	my $folder = workdir() . "/$name";
+	mkdir $folder or die "$folder: $!";
+	if (my $user = server_user()) {
+		my ($uid, $gid) = (getpwnam $user)[2, 3];
+		chown $uid, $gid, $folder or die "chown $folder: $!";
+	}
+	chmod 0755, $folder;
+	my $standby = bless { %$self, folder => $folder, socket => $folder,
+		admin => undef, settings => { %{ $self->{settings} }, hot_standby => 'on' } }, ref $self;
+	$self->run_as_server('pg_basebackup', '-R', '-c', 'fast', '-D', "$folder/data",
+	    '-d', $self->conninfo('postgres', 'postgres'));
+	return $standby->launch;
+}
+
 # The path of a Postgres server program.
 sub server_tool
 {
