@@ -15,7 +15,8 @@ use Rig::Place qw(srcdir find_tool);
 plan skip_all => 'shellcheck is not installed'
     unless defined find_tool('shellcheck');
 
-for my $script (qw(.ci/run bootstrap examples/chat/build quickstart)) {
+for my $script (qw(.ci/run bootstrap debian/replicache-fcgi.postinst
+	debian/replicache-fcgi.postrm debian/replicache-fcgi.prerm examples/chat/build quickstart)) {
 	my $path = srcdir() . "/$script";
 	next unless -e $path;	# .ci is not in a tarball
 	is(qx(shellcheck '$path'), '', $script);
