@@ -46,6 +46,9 @@ use Rig::Sync qw(push_body pull_body parallel);
 
 use constant { GROUPS => 6, TABS => 2, USERS => 3 };
 
+# Purges in a run.
+use constant PURGES => 3;
+
 # How long a stream may take to tell of the last version.
 use constant POKE_SECONDS => 5;
 
@@ -89,12 +92,14 @@ sub write_outside
 {
 	my ($self) = @_;
 	my $session = $self->{cluster}->session($self->{database});
+	my $purges = 0;
 	until ($self->is_over) {
 		my $end = rand() < 0.7 ? 'commit' : 'rollback';
 		my $id = int rand 4;
 		$session->error("begin; insert into shared values ('x$id', 'psql') on conflict (id) do update set body = shared.body || '+';
 			delete from kept where id = 'k$id'; select journal('psql'); $end");
-		$session->error(q(select replicache_purge('0'))) if rand() < 0.03;
+		# Everybody starts over then, which hides much.
+		$session->error(q(select replicache_purge('0'))) if rand() < 0.03 && $purges++ < PURGES;
 		sleep rand 0.1;
 	}
 	$session->close;
