@@ -65,6 +65,9 @@ if (grep { is_in_c($_) } @chosen) {
 	must('sh', '-c', 'mkdir "$2" && cd "$2" && "$1/configure" -q CFLAGS=-O1 && make -s -j2', 'sh', $source, $build);
 }
 
+my @stale = grep { !(run({}, 'patch', '-s', '--dry-run', '-p1', '-d', $source, '-i', $_))[0] } sort keys %about;
+is("@stale", '', 'all bugs can be put in');
+
 # Whether the checker finds something; and what.
 sub finds
 {
