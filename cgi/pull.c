@@ -74,8 +74,8 @@ pull_handle(struct exchange *exchange)
 		rc = error_set(&error, ERROR_UNAVAILABLE, "out of memory");
 	else
 		rc = protocol_parse_pull(request->body, request->body_length,
-		    (size_t)settings->max_tokens, &exchange->arena, &p->request,
-		    &error);
+		    (size_t)settings->max_tokens, (size_t)settings->max_depth,
+		    &exchange->arena, &p->request, &error);
 	if (rc < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;

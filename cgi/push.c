@@ -82,7 +82,8 @@ push_handle(struct exchange *exchange)
 
 	if (protocol_parse_push(exchange->request.body,
 		exchange->request.body_length, (size_t)settings->max_tokens,
-		&exchange->arena, &exchange->push, &error) < 0) {
+		(size_t)settings->max_depth, &exchange->arena, &exchange->push,
+		&error) < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}

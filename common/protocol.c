@@ -86,9 +86,11 @@ check_string(
 /* Judges BODY and gives the object that it is. */
 static int
 read_object(const char *body, size_t length, size_t max_tokens,
-    struct scan_value *object, unsigned *flags, struct error *error)
+    size_t max_depth, struct scan_value *object, unsigned *flags,
+    struct error *error)
 {
-	if (scan_document(body, length, max_tokens, flags, error) < 0)
+	if (scan_document_within(
+		body, length, max_tokens, max_depth, flags, error) < 0)
 		return -1;
 	scan_root(body, length, object);
 	if (object->kind != SCAN_OBJECT)
@@ -260,7 +262,8 @@ terminate_args(char *body, const struct push *push)
 
 int
 protocol_parse_push(char *body, size_t length, size_t max_tokens,
-    struct arena *arena, struct push *push, struct error *error)
+    size_t max_depth, struct arena *arena, struct push *push,
+    struct error *error)
 {
 	enum {
 		PUSH_VERSION,
@@ -277,8 +280,8 @@ protocol_parse_push(char *body, size_t length, size_t max_tokens,
 
 	memset(push, 0, sizeof(*push));
 	map_init(&reading.clients, arena);
-	if (read_object(
-		body, length, max_tokens, &object, &reading.flags, error) < 0 ||
+	if (read_object(body, length, max_tokens, max_depth, &object,
+		&reading.flags, error) < 0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||
 	    check_version(&fields[PUSH_VERSION], "pushVersion",
 		ERROR_VERSION_NOT_SUPPORTED_PUSH, error) < 0 ||
@@ -313,7 +316,8 @@ read_cookie(
 
 int
 protocol_parse_pull(char *body, size_t length, size_t max_tokens,
-    struct arena *arena, struct pull *pull, struct error *error)
+    size_t max_depth, struct arena *arena, struct pull *pull,
+    struct error *error)
 {
 	enum {
 		PULL_VERSION,
@@ -329,7 +333,8 @@ protocol_parse_pull(char *body, size_t length, size_t max_tokens,
 	unsigned flags;
 
 	memset(pull, 0, sizeof(*pull));
-	if (read_object(body, length, max_tokens, &object, &flags, error) < 0 ||
+	if (read_object(body, length, max_tokens, max_depth, &object, &flags,
+		error) < 0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||
 	    check_version(&fields[PULL_VERSION], "pullVersion",
 		ERROR_VERSION_NOT_SUPPORTED_PULL, error) < 0 ||

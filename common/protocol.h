@@ -65,10 +65,12 @@ struct pull {
  * ERROR_VERSION_NOT_SUPPORTED_PUSH: another pushVersion than 1.
  */
 int protocol_parse_push(char *body, size_t length, size_t max_tokens,
-    struct arena *arena, struct push *push, struct error *error);
+    size_t max_depth, struct arena *arena, struct push *push,
+    struct error *error);
 
 /* Reads a pull (protocol section 3), likewise. */
 int protocol_parse_pull(char *body, size_t length, size_t max_tokens,
-    struct arena *arena, struct pull *pull, struct error *error);
+    size_t max_depth, struct arena *arena, struct pull *pull,
+    struct error *error);
 
 #endif

@@ -20,7 +20,7 @@ struct scanner {
 	const char *begin, *at, *end;
 	size_t tokens_left;
 	unsigned flags;
-	unsigned depth;
+	size_t depth, max_depth;
 	bool in_object[SCAN_DEPTH_MAX]; /* per level, the outermost first */
 	struct error *error;
 };
@@ -120,10 +120,10 @@ take_key(struct scanner *s)
 static int
 take_open(struct scanner *s, bool is_object, bool *inside_out)
 {
-	if (s->depth == SCAN_DEPTH_MAX)
+	if (s->depth >= s->max_depth)
 		return error_set(s->error, ERROR_TOO_DEEP,
-		    "byte %zu: more than %d levels", (size_t)(s->at - s->begin),
-		    SCAN_DEPTH_MAX);
+		    "byte %zu: more than %zu levels",
+		    (size_t)(s->at - s->begin), s->max_depth);
 	s->at = skip_space(s->at + 1, s->end);
 	if (peek(s) == (is_object ? '}' : ']')) {
 		s->at++;
@@ -184,8 +184,8 @@ take_ends(struct scanner *s)
 }
 
 int
-scan_document(const char *bytes, size_t length, size_t max_tokens,
-    unsigned *flags_out, struct error *error)
+scan_document_within(const char *bytes, size_t length, size_t max_tokens,
+    size_t max_depth, unsigned *flags_out, struct error *error)
 {
 	struct scanner s;
 	bool inside;
@@ -193,6 +193,7 @@ scan_document(const char *bytes, size_t length, size_t max_tokens,
 	s.begin = s.at = bytes;
 	s.end = bytes + length;
 	s.tokens_left = max_tokens;
+	s.max_depth = max_depth < SCAN_DEPTH_MAX ? max_depth : SCAN_DEPTH_MAX;
 	s.flags = 0;
 	s.depth = 0;
 	s.error = error;

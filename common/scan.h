@@ -78,13 +78,22 @@ struct scan_cursor {
  * Judges the LENGTH bytes at BYTES. Returns 0 and sets *FLAGS_OUT to the flags
  * found anywhere in it, or returns -1 with
  *   ERROR_INVALID_JSON		no document by the rules above
- *   ERROR_TOO_DEEP		nested beyond SCAN_DEPTH_MAX
+ *   ERROR_TOO_DEEP		nested beyond MAX_DEPTH, or SCAN_DEPTH_MAX
  *   ERROR_TOO_MANY_TOKENS	more than MAX_TOKENS values
  * whichever comes first in the document; the message names the byte.
  * Takes constant memory, and time proportional to LENGTH.
  */
-int scan_document(const char *bytes, size_t length, size_t max_tokens,
-    unsigned *flags_out, struct error *error);
+int scan_document_within(const char *bytes, size_t length, size_t max_tokens,
+    size_t max_depth, unsigned *flags_out, struct error *error);
+
+/* The same, as deep as it goes. */
+static inline int
+scan_document(const char *bytes, size_t length, size_t max_tokens,
+    unsigned *flags_out, struct error *error)
+{
+	return scan_document_within(
+	    bytes, length, max_tokens, SCAN_DEPTH_MAX, flags_out, error);
+}
 
 /* The value that the accepted document BYTES is. */
 void scan_root(const char *bytes, size_t length, struct scan_value *value_out);

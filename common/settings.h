@@ -75,6 +75,7 @@ struct settings {
 	_Atomic long pool;         /* connections */
 	_Atomic long max_body;     /* bytes */
 	_Atomic long max_tokens;   /* JSON values in a body */
+	_Atomic long max_depth;    /* levels of JSON in a body */
 	_Atomic long user_mutations;    /* a second, of each user; 0: any */
 	_Atomic long batch_mutations;   /* mutations in one transaction */
 	_Atomic long batch_bytes;       /* bytes of args in one transaction */

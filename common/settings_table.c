@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "scan.h"
 #include "settings.h"
 
 static const char *const auth_choices[] = {[AUTH_UNSET] = "",
@@ -120,6 +121,10 @@ static const struct setting table[] = {
     {NUMBER(max_tokens, AT_HUP, "1000000", 100, INT_MAX),
 	"REPLICACHE_MAX_TOKENS", "most JSON values in a request body",
 	"It bounds the work of a body, whatever its bytes."},
+    {NUMBER(max_depth, AT_HUP, "128", 8, SCAN_DEPTH_MAX),
+	"REPLICACHE_MAX_DEPTH", "most levels of JSON in a request body",
+	"Values of an app are some levels deep; deeper ones are a burden on "
+	"whoever reads them, Postgres included. The push itself takes 3."},
     {NUMBER(user_mutations, AT_HUP, "0", 0, 1000000),
 	"REPLICACHE_USER_MUTATIONS",
 	"most mutations of a user in a second, unless auth is none; 0 = any "

@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "error.h"
 #include "protocol.h"
+#include "scan.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -53,7 +54,7 @@ static int
 read_push(struct parsed *parsed, const char *text)
 {
 	take(parsed, text);
-	return protocol_parse_push(parsed->body, strlen(text), TOKENS_MAX,
+	return protocol_parse_push(parsed->body, strlen(text), TOKENS_MAX, SCAN_DEPTH_MAX,
 	    &parsed->arena, &parsed->push, &parsed->error);
 }
 
@@ -61,7 +62,7 @@ static int
 read_pull(struct parsed *parsed, const char *text)
 {
 	take(parsed, text);
-	return protocol_parse_pull(parsed->body, strlen(text), TOKENS_MAX,
+	return protocol_parse_pull(parsed->body, strlen(text), TOKENS_MAX, SCAN_DEPTH_MAX,
 	    &parsed->arena, &parsed->pull, &parsed->error);
 }
 
@@ -393,10 +394,10 @@ tokens_are_counted(void **state)
 	(void)state;
 	join(body, sizeof(body), &pull_members, NOTHING, NULL);
 	take(&parsed, body);
-	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 6,
+	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 6, SCAN_DEPTH_MAX,
 			     &parsed.arena, &parsed.pull, &parsed.error),
 	    0);
-	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 5,
+	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 5, SCAN_DEPTH_MAX,
 			     &parsed.arena, &parsed.pull, &parsed.error),
 	    -1);
 	assert_int_equal(parsed.error.code, ERROR_TOO_MANY_TOKENS);
@@ -796,7 +797,7 @@ without_memory_it_is_unavailable(void **state)
 		arena_fini(&parsed.arena);
 		arena_init(&parsed.arena, max);
 		done = protocol_parse_push(parsed.body, strlen(body),
-			   TOKENS_MAX, &parsed.arena, &parsed.push,
+			   TOKENS_MAX, SCAN_DEPTH_MAX, &parsed.arena, &parsed.push,
 			   &parsed.error) == 0;
 		if (!done)
 			assert_int_equal(

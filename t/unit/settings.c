@@ -33,6 +33,7 @@ static const struct number numbers[] = {
     NUMBER(pool, "POOL", 8, 2, 256),
     NUMBER(max_body, "MAX_BODY", 67108864, 1024, INT_MAX),
     NUMBER(max_tokens, "MAX_TOKENS", 1000000, 100, INT_MAX),
+    NUMBER(max_depth, "MAX_DEPTH", 128, 8, 128),
     NUMBER(batch_mutations, "BATCH_MUTATIONS", 1000, 1, 100000),
     NUMBER(batch_bytes, "BATCH_BYTES", 8388608, 1024, INT_MAX),
     NUMBER(batch_time, "BATCH_TIME", 20000, 100, 3600000),
