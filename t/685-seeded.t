@@ -72,7 +72,7 @@ is("@stale", '', 'all bugs can be put in');
 sub finds
 {
 	my ($seed) = @_;
-	my ($good, $said) = run({ TOP_BUILDDIR => $build, SEED => $seed, SCALE => RUN_SCALE },
+	my ($good, $said) = run({ TOP_SRCDIR => $source, TOP_BUILDDIR => $build, SEED => $seed, SCALE => RUN_SCALE },
 	    $^X, "$source/t/680-checked.t");
 	my ($found) = $said =~ /((?:P\d+: |in parallel: ).*)/;
 	return ($good ? 0 : 1, $found // $said);
