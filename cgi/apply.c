@@ -136,7 +136,7 @@ send_tidy(struct db *db, struct error *error)
 	return 0;
 }
 
-/* Two groups: the session is reset while COMMIT's answer is on its way. */
+/* Two groups: nobody waits for the session to be reset (apply_end()). */
 static int
 send_all(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
@@ -226,9 +226,8 @@ apply_end(struct db *db, bool committed)
 	struct error ignored;
 
 	if (committed) {
-		/* Could the session not be reset, nobody may inherit it. */
-		if (db_finish(db, &ignored) < 0)
-			db_abandon(db);
+		/* The session is reset while the pushes are answered. */
+		db_leave(db);
 		return;
 	}
 	/* What failed was told already; the tidying failed with it. */

@@ -75,7 +75,8 @@ int apply_run(struct db *db, const struct settings *settings,
     struct arena *arena, size_t *failed_out, struct error *error);
 
 /* Leaves DB as it was before: rolled back unless COMMITTED, the session reset.
- * To be called after the pushes were answered: it may have to wait. */
+ * After COMMIT nobody waits for that but who uses DB next (db_catch_up()), so
+ * that the pushes are answered first. */
 void apply_end(struct db *db, bool committed);
 
 #endif

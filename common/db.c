@@ -52,6 +52,7 @@ struct db {
 	bool failed;          /* a statement of the current group failed ... */
 	struct error failure; /* ... with this */
 	bool streaming;       /* db_take_row() is inside a result */
+	bool left;            /* db_leave() */
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -242,9 +243,10 @@ db_close(struct db *db)
 bool
 db_idle(const struct db *db)
 {
-	return db->conn != NULL && db->pending_count == 0 &&
-	       PQstatus(db->conn) == CONNECTION_OK &&
-	       PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK)
+		return false;
+	return db->left || (db->pending_count == 0 &&
+			       PQtransactionStatus(db->conn) == PQTRANS_IDLE);
 }
 
 void
@@ -592,6 +594,29 @@ db_finish(struct db *db, struct error *error)
 	db->failed = false;
 	*error = db->failure;
 	return -1;
+}
+
+void
+db_leave(struct db *db)
+{
+	db->left = db->conn != NULL && db->pending_count > 0;
+}
+
+int
+db_catch_up(struct db *db, struct error *error)
+{
+	int rc = 0;
+
+	if (!db->left)
+		return 0;
+	db->left = false;
+	/* The time that nobody waited does not count. */
+	db->deadline = clock_ms() + db->patience;
+	while (rc == 0 && db->pending_count > 0)
+		rc = db_finish(db, error);
+	if (rc < 0)
+		db_abandon(db);
+	return rc;
 }
 
 /* Notes the failure in RESULT of the script, with the line it is in. */

@@ -58,7 +58,8 @@ struct db *db_open_at(
 /* Closes; NULL is legal. Work under way on the server is not awaited. */
 void db_close(struct db *db);
 
-/* True when the connection stands and no transaction or result is open. */
+/* True when the connection stands and no transaction or result is open, but for
+ * what was left (db_leave()). */
 bool db_idle(const struct db *db);
 
 /* Gives up what runs on the server now; from any thread. */
@@ -116,6 +117,17 @@ int db_take_row(
 /* Drops all results up to the end of the group; 0 if none of them failed,
  * else -1 with the first failure. */
 int db_finish(struct db *db, struct error *error);
+
+/*
+ * Leaves the answers of the groups that are open to whoever uses the connection
+ * next: they come while nobody waits for them. For statements that end as they
+ * began, outside of a transaction.
+ */
+void db_leave(struct db *db);
+
+/* Takes what was left, if anything was; 0 if none of it failed, else -1: the
+ * connection is closed then, as nobody knows what state it is in. */
+int db_catch_up(struct db *db, struct error *error);
 
 /*
  * Waits up to MS for a notification of a channel that this connection listens

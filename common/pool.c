@@ -190,26 +190,12 @@ take(struct pool *pool, struct error *error)
 	return db;
 }
 
-struct db *
-pool_get(struct pool *pool, struct error *error)
-{
-	struct db *db;
-
-	if (pool->begin != NULL)
-		pool->begin(pool->context);
-	db = take(pool, error);
-	if (db == NULL && pool->end != NULL)
-		pool->end(pool->context);
-	return db;
-}
-
-void
-pool_put(struct pool *pool, struct db *db)
+/* The slot of DB is free again, with it if it is of any more use. */
+static void
+give_back(struct pool *pool, struct db *db)
 {
 	struct db *gone = NULL;
 
-	if (db == NULL)
-		return;
 	pthread_mutex_lock(&pool->lock);
 	for (size_t i = 0; i < pool->size; i++) {
 		struct slot *slot = &pool->slots[i];
@@ -227,6 +213,32 @@ pool_put(struct pool *pool, struct db *db)
 	pthread_cond_signal(&pool->back);
 	pthread_mutex_unlock(&pool->lock);
 	db_close(gone);
+}
+
+struct db *
+pool_get(struct pool *pool, struct error *error)
+{
+	struct error ignored;
+	struct db *db;
+
+	if (pool->begin != NULL)
+		pool->begin(pool->context);
+	/* One whose last statements failed behind its user is not lent again.
+	 */
+	while (
+	    (db = take(pool, error)) != NULL && db_catch_up(db, &ignored) < 0)
+		give_back(pool, db);
+	if (db == NULL && pool->end != NULL)
+		pool->end(pool->context);
+	return db;
+}
+
+void
+pool_put(struct pool *pool, struct db *db)
+{
+	if (db == NULL)
+		return;
+	give_back(pool, db);
 	if (pool->end != NULL)
 		pool->end(pool->context);
 }
