@@ -241,7 +241,10 @@ read_rows(struct reading *r, struct error *error)
 	    app->registry, r->db, r->p->stand.history.revision, error);
 	if (r->registration == NULL)
 		return -1;
-	if (r->p->mode == PULL_DELTA && !r->registration->per_user)
+	/* Others read what this one needs, but while the version goes on rising
+	 * it may come too late each time: at last it reads for itself. */
+	if (r->p->mode == PULL_DELTA && !r->registration->per_user &&
+	    r->p->tries < PULL_TRIES_MAX)
 		return read_delta(r, error);
 	snprintf(r->from, sizeof(r->from), "%s", r->p->since);
 	return read_snapshot(r, error);
