@@ -17,7 +17,8 @@ use Exporter qw(import);
 use Rig::Json;
 use Rig::Program;
 
-our @EXPORT_OK = qw(push_body pull_body push_params pull_params parallel);
+our @EXPORT_OK = qw(push_body pull_body push_params pull_params parallel
+    background collect);
 
 # A mutation is [client, id, name, args as JSON (undef: none)].
 sub push_body
@@ -58,6 +59,13 @@ sub pull_params
 sub parallel
 {
 	my ($count, $work, $seconds) = @_;
+	return collect(background($count, $work), $seconds);
+}
+
+# Start them; what is returned is for collect().
+sub background
+{
+	my ($count, $work) = @_;
 	my @child;
 	for my $number (0 .. $count - 1) {
 		pipe(my $read, my $write) or die "pipe: $!";
@@ -74,6 +82,14 @@ sub parallel
 		close $write;
 		push @child, { pid => $pid, read => $read };
 	}
+	return \@child;
+}
+
+# Wait for their ends, as parallel().
+sub collect
+{
+	my ($started, $seconds) = @_;
+	my @child = @$started;
 	local $SIG{ALRM} = sub {
 		kill 'KILL', map { $_->{pid} } @child;
 		die "parallel work took too long\n";
