@@ -127,7 +127,7 @@ sub start
 	$self->{pid} = start_process(
 		[ @{ $option{-command} // [ program() ] }, @{ $option{-arguments} // [] } ],
 		stdin => $listener, stdout => $error, stderr => $error, clean => 1,
-		environment => { %usual, %environment });
+		signal => 'TERM', environment => { %usual, %environment });
 	return $self;
 }
 
