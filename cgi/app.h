@@ -7,7 +7,16 @@
 #ifndef REPLICACHE_APP_H
 #define REPLICACHE_APP_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #include "gather.h"
+
+/* When a client came last with a version that the database never had, by
+ * clock_ms(), and the epoch then; 0: never. */
+struct health_lost {
+	_Atomic int64_t at, epoch;
+};
 
 struct allowance;
 struct auth;
@@ -31,6 +40,7 @@ struct app {
 	struct gather pulls;     /* that wait for a look; pull.h */
 	int poke;                /* enum poke_kind, not POKE_AUTO */
 	struct streams *streams; /* NULL as a CGI program */
+	struct health_lost lost;
 	/* Has a parked exchange gone on with. */
 	void (*resume)(struct app *app, struct exchange *exchange);
 	void *server; /* of resume(): the worker threads, or NULL */

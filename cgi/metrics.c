@@ -66,6 +66,8 @@ static const struct line counter_lines[] = {
 	"Heartbeats written to streams."},
     {METRICS_LISTEN_LOST, "listen_lost_total", "",
 	"Connections for LISTEN that were lost."},
+    {METRICS_LOST_HISTORY, "lost_history_total", "",
+	"Pulls refused since the database does not know their cookie."},
 };
 
 static const struct line gauge_lines[] = {

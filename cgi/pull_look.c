@@ -13,6 +13,7 @@
 #include "arena.h"
 #include "db.h"
 #include "error.h"
+#include "health.h"
 #include "jsonw.h"
 #include "patch.h"
 #include "pgarray.h"
@@ -36,6 +37,7 @@ enum {
 	LOOK_STANDBY,
 	LOOK_CLIENTS,
 	LOOK_RETIRED,
+	LOOK_LOST,
 };
 
 int
@@ -84,6 +86,7 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 	stand->history.epoch = db_int64(rows, row, LOOK_EPOCH);
 	stand->history.started = db_int64(rows, row, LOOK_STARTED);
 	stand->standby = db_bool(rows, row, LOOK_STANDBY);
+	stand->lost = db_bool(rows, row, LOOK_LOST);
 	stand->clients_length = db_length(rows, row, LOOK_CLIENTS);
 	stand->clients = arena_strndup(&p->exchange->arena,
 	    db_text(rows, row, LOOK_CLIENTS), stand->clients_length);
@@ -115,12 +118,16 @@ pull_choose_mode(
 		*mode_out = PULL_NOTHING;
 		return 0;
 	}
-	if (request->cookie > p->stand.version)
+	if (request->cookie > p->stand.version || p->stand.lost) {
+		health_lost_history(p->exchange->app, p->stand.history.epoch);
 		return error_set(error, ERROR_COOKIE_FROM_FUTURE,
-		    "cookie %" PRId64 " is above version %" PRId64
+		    "cookie %" PRId64 " is %s version %" PRId64
 		    ": the database has lost history; see "
 		    "replicache_new_epoch()",
-		    request->cookie, p->stand.version);
+		    request->cookie,
+		    p->stand.lost ? "of no state that led to" : "above",
+		    p->stand.version);
+	}
 	if (request->cookie == p->stand.version)
 		*mode_out = PULL_NOTHING;
 	else if (request->cookie < p->stand.floor)

@@ -36,6 +36,7 @@ struct pull_stand {
 	int64_t version, floor;
 	struct share_history history;
 	bool standby; /* which may lag behind the primary */
+	bool lost;    /* the cookie is of a state that it never was in */
 	const char
 	    *clients; /* members of lastMutationIDChanges; of the arena */
 	size_t clients_length;
@@ -71,7 +72,7 @@ int pull_read_look(struct pulling *p, const struct db_result *rows, int row,
     int64_t highest, struct error *error);
 
 /* The cookie against where the database stands (design: versions).
- * ERROR_COOKIE_FROM_FUTURE if that is behind. */
+ * ERROR_COOKIE_FROM_FUTURE if that is behind, or went another way. */
 int pull_choose_mode(
     const struct pulling *p, enum pull_mode *mode_out, struct error *error);
 

@@ -28,6 +28,7 @@
 --     replicache_user_floor        user who has to start over
 --     replicache_failed_mutation   mutation that failed
 --     replicache_version_time      moment, and how far versions were then
+--     replicache_timeline          standby that was promoted, and what it began at
 --
 -- What an app calls (each is described where it is defined):
 --
@@ -253,6 +254,16 @@ create table if not exists replicache_version_time (
   version bigint not null
 );
 
+-- The server's history forks where a standby is promoted: what the old primary
+-- committed beyond that is not known here, but its clients may have been told.
+-- Each row is a promotion: `before` was the last version until then, `first`
+-- the first one since. Who comes with a version between has seen what is lost.
+create table if not exists replicache_timeline (
+  before   bigint primary key,
+  first    bigint not null,
+  timeline text not null
+);
+
 
 ----------------------------------------------------------------------------
 -- Versions
@@ -306,6 +317,12 @@ $$;
 -- insert fails with 40001 when it meets such a version. It would not meet one
 -- that has been trimmed already; but then the highest version that can be seen
 -- here has been trimmed as well, and locking that row fails with 40001.
+--
+-- The first version on another timeline than the last one, hence the first after
+-- a standby was promoted (or a backup restored by recovery), must not be one
+-- that the old primary may have given to what is lost. So it jumps: by the clock,
+-- as a new epoch does, and in case the clocks of the two differ, by more than
+-- the commits that could be missing. What it jumps over is noted.
 
 create or replace function replicache_raise_version(at_least bigint)
 returns bigint
@@ -314,18 +331,32 @@ as $$
 declare
   latest bigint;
   taken bigint;
+  here text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+  known text;
+  free boolean := true;
 begin
   select version into latest
     from replicache_version order by version desc limit 1;
+  select timeline into known
+    from replicache_timeline order by before desc limit 1;
   if current_setting('transaction_isolation') <> 'read committed' then
     perform from replicache_version where version = latest for key share;
   end if;
 
   taken := greatest(coalesce(latest + 1, replicache_clock_version()),
     at_least);
-  insert into replicache_version (version) values (taken)
-    on conflict do nothing;
-  if not found then
+  if known <> here then
+    taken := greatest(taken, latest + (1 << 24), replicache_clock_version());
+    insert into replicache_timeline values (coalesce(latest, 0), taken, here)
+      on conflict do nothing;
+    free := found;
+  end if;
+  if free then
+    insert into replicache_version (version) values (taken)
+      on conflict do nothing;
+    free := found;
+  end if;
+  if not free then
     raise 'replicache version % is taken', taken
       using errcode = 'serialization_failure';
   end if;
@@ -399,6 +430,12 @@ begin
     insert into replicache_state (floor, epoch, schema_number) values
       (first, first, current_setting('replicache.schema_number')::int);
     insert into replicache_version_time values (clock_timestamp(), first - 1);
+  end if;
+  if not exists (select from replicache_timeline) then
+    insert into replicache_timeline
+      select max(version), max(version),
+        substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+      from replicache_version;
   end if;
 end
 $$;
@@ -2189,7 +2226,7 @@ language sql immutable
 return array['replicache_version', 'replicache_state',
   'replicache_client_group', 'replicache_client_step', 'replicache_table',
   'replicache_mutator', 'replicache_schema_version', 'replicache_tombstone',
-  'replicache_hidden', 'replicache_user_floor'];
+  'replicache_hidden', 'replicache_user_floor', 'replicache_timeline'];
 
 create or replace function replicache_web_functions() returns regprocedure[]
 language sql stable set search_path from current
@@ -2407,6 +2444,10 @@ begin
   delete from replicache_version where version < taken;
   delete from replicache_hidden;
   delete from replicache_user_floor;
+  -- Whatever was lost, nobody is left who goes on from there.
+  delete from replicache_timeline;
+  insert into replicache_timeline
+    values (taken, taken, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8));
   update replicache_state set floor = taken, epoch = taken;
   return taken;
 end

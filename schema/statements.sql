@@ -41,8 +41,9 @@ where c.id is not null
 -- $1 group IDs, $2 a version and $3 a user for each. What pulls have to know
 -- first, all of one snapshot: where the database is, and the floor of the user;
 -- since when it runs (another server, or one that was restored, started at
--- another time); whose the group is (null if it does not exist); and which of
--- its clients moved on since the version, as the members of a JSON object.
+-- another time); whose the group is (null if it does not exist); which of its
+-- clients moved on since the version, as the members of a JSON object; and whether
+-- the version was lost, when a standby was promoted that lacked it.
 --
 -- The limits tell the planner that there are few, so that it keeps one plan, and
 -- the left join that it should read the state once.
@@ -65,7 +66,11 @@ select asked.n, version,
            group by id) as moved)
   end as clients,
   (select retired from replicache_client_group
-   where id = asked.client_group_id) as retired
+   where id = asked.client_group_id) as retired,
+  version > asked.since and
+    (select first from replicache_timeline
+     where before < asked.since
+     order by before desc limit 1) > asked.since as lost
 from (select (select max(version) from replicache_version) as version,
         floor, epoch, revision
       from replicache_state limit 1) as here
@@ -139,5 +144,5 @@ from replicache_version;
 -- Whether the database answers.
 prepare health as
 select (select max(version) from replicache_version) as version,
-  revision, floor, pg_is_in_recovery() as in_recovery, schema_number
+  revision, floor, pg_is_in_recovery() as in_recovery, schema_number, epoch
 from replicache_state;

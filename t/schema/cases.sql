@@ -34,7 +34,7 @@ begin
 		where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
 			and c.relname not in ('replicache_table', 'replicache_mutator',
 				'replicache_schema_version', 'replicache_state',
-				'replicache_version', 'replicache_version_time')
+				'replicache_version', 'replicache_version_time', 'replicache_timeline')
 	loop
 		execute format('delete from %s', found.t);
 	end loop;

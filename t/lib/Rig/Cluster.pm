@@ -19,6 +19,10 @@ package Rig::Cluster;
 use strict;
 use warnings;
 
+use Errno;
+use File::Path qw(remove_tree);
+use IPC::SysV qw(IPC_RMID);
+
 use Rig::Place qw(srcdir workdir start_process stop_process reap_process
     process_lives wait_until find_tool slurp server_user);
 use Rig::Session;
@@ -48,12 +52,14 @@ sub start
 	return $self;
 }
 
-# A standby of this one, in a folder of its own.
+# A standby of this one, in a folder of its own: a copy, which follows it. What stood
+# in the folder is gone, so a server that was killed can be made a standby anew.
 sub standby
 {
 	my ($self, $name) = @_;
 	my $folder = workdir() . "/$name";
-	mkdir $folder or die "$folder: $!";
+	remove_tree("$folder/data");
+	mkdir $folder or $!{EEXIST} or die "$folder: $!";
 	if (my $user = server_user()) {
 		my ($uid, $gid) = (getpwnam $user)[2, 3];
 		chown $uid, $gid, $folder or die "chown $folder: $!";
@@ -61,9 +67,73 @@ sub standby
 	chmod 0755, $folder;
 	my $standby = bless { %$self, folder => $folder, socket => $folder,
 		admin => undef, settings => { %{ $self->{settings} }, hot_standby => 'on' } }, ref $self;
-	$self->run_as_server('pg_basebackup', '-R', '-c', 'fast', '-D', "$folder/data",
-	    '-d', $self->conninfo('postgres', 'postgres'));
+	$self->run_as_server('pg_basebackup', '-R', '-N', '-c', 'fast', '-D', "$folder/data",
+	    '-d', $self->conninfo('postgres', 'postgres') . " application_name=$name");
 	return $standby->launch;
+}
+
+# Make a standby a primary.
+sub promote
+{
+	my ($self) = @_;
+	$self->admin->query('select pg_promote(true, 60)');
+	return $self;
+}
+
+# Settings that can be changed while it runs; those that launch() passes can't.
+sub configure
+{
+	my ($self, %setting) = @_;
+	open my $file, '>>', "$self->{folder}/data/postgresql.auto.conf" or die "auto.conf: $!";
+	print $file map { "$_ = '" . $setting{$_} =~ s/'/''/gr . "'\n" } sort keys %setting;
+	close $file or die "auto.conf: $!";
+	kill 'HUP', $self->{pid};
+	wait_until(sub {
+		!grep { ($self->admin->value("select current_setting('$_')") // '') ne $setting{$_} } keys %setting;
+	}, 'settings to be taken', 20);
+	return $self;
+}
+
+# The server's processes, the first of all first.
+sub processes
+{
+	my ($self) = @_;
+	return ($self->{pid}, grep { (eval { slurp("/proc/$_/stat") } // '') =~ /\) \S $self->{pid} / }
+	    map { m{/(\d+)$} } glob '/proc/[0-9]*');
+}
+
+# Stop all of it where it stands, as a machine that hangs; thaw() lets it go on.
+sub freeze
+{
+	my ($self) = @_;
+	# The first one, so that it makes no more.
+	kill 'STOP', $self->{pid};
+	kill 'STOP', $self->processes;
+	return $self;
+}
+
+sub thaw
+{
+	my ($self) = @_;
+	kill 'CONT', $self->processes;
+	return $self;
+}
+
+# End all of it at once, by kill -9, as a machine that fails: nothing of it goes on,
+# be it just to answer.
+sub crash
+{
+	my ($self) = @_;
+	kill 'STOP', $self->{pid};
+	my @process = $self->processes;
+	my $file = eval { slurp("$self->{folder}/data/postmaster.pid") } // '';
+	kill 'KILL', @process;
+	delete $self->{admin};
+	reap_process(delete $self->{pid}, 20);
+	wait_until(sub { !grep { process_lives($_) } @process }, 'the server to be gone', 20);
+	# A server that is started again would take its shared memory away.
+	my ($memory) = $file =~ /^\s*\d+\s+(\d+)\s*$/m;
+	shmctl $memory, IPC_RMID, 0 if defined $memory;
 }
 
 # The path of a Postgres server program.
