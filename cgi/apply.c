@@ -184,14 +184,33 @@ take_commit(struct db *db, struct error *error)
 	if (strcmp(db_tag(result), "COMMIT") != 0)
 		rc = error_set(error, ERROR_UNAVAILABLE, "COMMIT answered %s",
 		    db_tag(result));
+	else if (db_unreplicated(db))
+		rc = error_set(error, ERROR_UNAVAILABLE,
+		    "COMMIT did not wait for the standby");
 	db_result_free(result);
 	return rc;
+}
+
+/* Takes the answers up to the first call. */
+static int
+take_begin(struct db *db, int64_t *version_out, struct error *error)
+{
+	struct db_result *result;
+
+	if (db_take(db, NULL, error) < 0 || /* begin */
+	    db_take(db, NULL, error) < 0 || /* limits */
+	    db_take(db, &result, error) < 0)
+		return -1;
+	*version_out = db_int64(result, 0, 0);
+	db_result_free(result);
+	return 0;
 }
 
 int
 apply_run(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
-    struct arena *arena, size_t *failed_out, struct error *error)
+    struct arena *arena, int64_t *version_out, size_t *failed_out,
+    struct error *error)
 {
 	long each = settings->statement_timeout + settings->lock_timeout;
 	int64_t begun = clock_us();
@@ -201,9 +220,8 @@ apply_run(struct db *db, const struct settings *settings,
 	db_set_patience(db, settings->batch_time + each);
 	if (send_all(db, settings, registration, plan, arena, error) < 0)
 		return -1;
-	for (int i = 0; i < 3; i++) /* begin, limits, push_begin */
-		if (db_take(db, NULL, error) < 0)
-			return -1;
+	if (take_begin(db, version_out, error) < 0)
+		return -1;
 	for (size_t i = 0; i < plan->call_count; i++) {
 		if (take_call(db, registration, &plan->calls[i], &recorded,
 			error) < 0) {

@@ -64,15 +64,19 @@ struct apply_plan {
 };
 
 /*
- * Runs PLAN on DB. Returns 0 once the tag of COMMIT was read: it is durable.
+ * Runs PLAN on DB. Returns 0 once the tag of COMMIT was read: it is durable, on
+ * a synchronous standby too if there is one, with all versions up to
+ * *VERSION_OUT.
  * Otherwise -1 with the error and, in *FAILED_OUT, the index of the call that
  * failed or APPLY_NONE; nothing is applied, unless the connection was lost
- * (db_failure()): then it may have been, and only a new look tells.
- * Memory comes from ARENA. The caller calls apply_end() in both cases.
+ * (db_failure()): then it may have been, and only a new look tells; or unless
+ * the wait for a standby was given up: then it was, but may yet be lost. Memory
+ * comes from ARENA. The caller calls apply_end() in both cases.
  */
 int apply_run(struct db *db, const struct settings *settings,
     const struct registration *registration, const struct apply_plan *plan,
-    struct arena *arena, size_t *failed_out, struct error *error);
+    struct arena *arena, int64_t *version_out, size_t *failed_out,
+    struct error *error);
 
 /* Leaves DB as it was before: rolled back unless COMMITTED, the session reset.
  * After COMMIT nobody waits for that but who uses DB next (db_catch_up()), so

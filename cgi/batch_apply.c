@@ -428,13 +428,16 @@ run_plan(struct round *round, size_t *failed, struct error *error)
 	const struct registration *registration =
 	    registry_get(context->registry, round->db,
 		batch_first(&round->jobs)->revision, error);
+	int64_t version;
 	int rc;
 
 	*failed = APPLY_NONE;
 	if (registration == NULL)
 		return -1;
 	rc = apply_run(round->db, context->settings, registration, &round->plan,
-	    &context->apply_arena, failed, error);
+	    &context->apply_arena, &version, failed, error);
+	if (rc == 0)
+		atomic_store(&context->replicated, version);
 	registry_put(context->registry, registration);
 	return rc;
 }

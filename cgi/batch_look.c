@@ -3,9 +3,16 @@
  *
  * The first stage of a push: what the database knows of its group and its
  * clients, and what follows from that (design: push, steps 2 and 6).
+ *
+ * A push that was done before is answered by 200 as one that is done now: it is
+ * not to be lost, even if the server is. Where a synchronous standby keeps it
+ * safe it may be seen before it is there: Postgres shows it to others when the
+ * wait for the standby was cancelled, and after a crash. So what this process
+ * has not seen wait itself is waited for, by a commit of nothing.
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -16,19 +23,24 @@
 #include "pool.h"
 #include "protocol.h"
 #include "registry.h"
+#include "settings.h"
 
 /* The rows that a look brought, with an index of each by ID. */
 struct look {
 	struct db_result *state, *groups, *clients;
 	struct map group_rows, client_rows;
-	int64_t epoch, revision;
+	int64_t version, epoch, revision;
+	bool synchronous;
+	struct gather_queue doubtful; /* jobs done, perhaps here alone */
 };
 
 enum {
 	STATE_VERSION,
 	STATE_FLOOR,
 	STATE_EPOCH,
-	STATE_REVISION
+	STATE_REVISION,
+	STATE_SCHEMA_NUMBER,
+	STATE_SYNCHRONOUS
 };
 enum {
 	GROUP_ID,
@@ -119,7 +131,9 @@ read_rows(struct db *db, const struct look_ids *ids, struct look *look,
 	if (db_rows(look->state) != 1)
 		return error_set(error, ERROR_UNAVAILABLE,
 		    "replicache_state does not have one row");
+	look->version = db_int64(look->state, 0, STATE_VERSION);
 	look->epoch = db_int64(look->state, 0, STATE_EPOCH);
+	look->synchronous = db_bool(look->state, 0, STATE_SYNCHRONOUS);
 	look->revision = db_int64(look->state, 0, STATE_REVISION);
 	return 0;
 }
@@ -257,9 +271,29 @@ judge(const struct look *look, const struct registration *registration,
 	return fresh > 0;
 }
 
+/* Whether what JOB asks for, which is done, is known to be on the standby. */
+static bool
+is_safe(const struct look *look, const struct batch_job *job,
+    const struct batch_context *context)
+{
+	int64_t replicated = atomic_load(&context->replicated);
+
+	for (size_t i = 0; look->synchronous && i < job->push->client_count;
+	     i++) {
+		size_t row =
+		    map_find(&look->client_rows, job->push->clients[i]);
+
+		if (row != MAP_NONE && db_int64(look->clients, (int)row,
+					   CLIENT_VERSION) > replicated)
+			return false;
+	}
+	return true;
+}
+
 static void
-judge_all(const struct look *look, const struct registration *registration,
-    struct gather_queue *round, struct gather_queue *ready)
+judge_all(struct look *look, const struct batch_context *context,
+    const struct registration *registration, struct gather_queue *round,
+    struct gather_queue *ready)
 {
 	struct batch_job *job;
 
@@ -270,8 +304,56 @@ judge_all(const struct look *look, const struct registration *registration,
 			gather_queue_add(ready, &job->link);
 			continue;
 		}
+		if (rc == 0 && !is_safe(look, job, context)) {
+			gather_queue_add(&look->doubtful, &job->link);
+			continue;
+		}
 		if (rc == 0)
 			error_reset(&job->error);
+		job->done(job);
+	}
+}
+
+/* Waits until the standby has all that can be seen here. Out of time, it leaves
+ * the session to the next one: it can't be cancelled without a server that
+ * answers. */
+static int
+replicate(struct db *db, const struct settings *settings, struct error *error)
+{
+	char ms[24];
+	const char *const params[] = {ms};
+
+	snprintf(ms, sizeof(ms), "%ld",
+	    settings->statement_timeout + settings->lock_timeout);
+	db_set_patience(
+	    db, settings->statement_timeout + settings->lock_timeout);
+	if (db_send_id(db, STATEMENT_REPLICATE_NO_MORE, 1, params, error) < 0 ||
+	    db_send_id(db, STATEMENT_REPLICATE, 0, NULL, error) < 0 ||
+	    db_sync(db, error) < 0 || db_take(db, NULL, error) < 0 ||
+	    db_take(db, NULL, error) < 0 || db_finish(db, error) < 0)
+		return -1;
+	if (db_unreplicated(db))
+		return error_set(error, ERROR_UNAVAILABLE,
+		    "a commit did not wait for the standby");
+	return 0;
+}
+
+/* Ends the jobs in doubt: with success if the standby has what they ask for. */
+static void
+settle_doubtful(struct batch_context *context, struct db *db, struct look *look)
+{
+	struct batch_job *job;
+	struct error error;
+
+	if (look->doubtful.first == NULL)
+		return;
+	if (replicate(db, context->settings, &error) < 0) {
+		batch_fail(&look->doubtful, &error);
+		return;
+	}
+	atomic_store(&context->replicated, look->version);
+	while ((job = batch_take(&look->doubtful)) != NULL) {
+		error_reset(&job->error);
 		job->done(job);
 	}
 }
@@ -303,7 +385,8 @@ batch_look_through(struct batch_context *context, struct db *db,
 	    registry_get(context->registry, db, look.revision, error);
 	if (registration == NULL)
 		goto out;
-	judge_all(&look, registration, round, ready);
+	judge_all(&look, context, registration, round, ready);
+	settle_doubtful(context, db, &look);
 	rc = 0;
 out:
 	registry_put(context->registry, registration);

@@ -6,6 +6,8 @@
 #ifndef REPLICACHE_BATCH_STAGE_H
 #define REPLICACHE_BATCH_STAGE_H
 
+#include <stdatomic.h>
+
 #include "batch.h"
 
 struct db;
@@ -72,6 +74,9 @@ struct batch_context {
 	int64_t suspects[BATCH_SUSPECTS]; /* clock_ms() of suspicion's end */
 	struct batch_hints hints;
 	struct gather *ready; /* where looked-up jobs wait to be applied */
+	/* Versions up to here are on the synchronous standby, if there is one:
+	 * the highest one whose commit waited for it before our eyes. */
+	_Atomic int64_t replicated;
 };
 
 /* The first job of a round, and the one behind JOB; NULL at the end. */

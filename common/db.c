@@ -53,6 +53,7 @@ struct db {
 	struct error failure; /* ... with this */
 	bool streaming;       /* db_take_row() is inside a result */
 	bool left;            /* db_leave() */
+	bool unreplicated;    /* a wait for a standby was given up */
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -143,15 +144,25 @@ wait_socket(PGconn *conn, short events, int64_t deadline)
 	}
 }
 
-/* What a mutator has to say may have its args in it: only that it spoke. */
+/*
+ * What a mutator has to say may have its args in it: only that it spoke.
+ *
+ * A COMMIT that was cancelled while it waited for a synchronous standby
+ * succeeds, and nothing but a warning says what it did not do. The text is in
+ * the server's language and the SQLSTATE that of any warning, but where it
+ * comes from is told.
+ */
 static void
-take_notice(void *unused, const PGresult *notice)
+take_notice(void *context, const PGresult *notice)
 {
+	struct db *db = context;
+	const char *from = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
 	const char *severity =
 	    PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
 	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
 
-	(void)unused;
+	if (from != NULL && strcmp(from, "SyncRepWaitForLSN") == 0)
+		db->unreplicated = true;
 	log_debug("postgres: %s %s", severity == NULL ? "" : severity,
 	    sqlstate == NULL ? "" : sqlstate);
 }
@@ -217,7 +228,7 @@ db_open_at(
 		free(db);
 		return NULL;
 	}
-	PQsetNoticeReceiver(db->conn, take_notice, NULL);
+	PQsetNoticeReceiver(db->conn, take_notice, db);
 	db->cancel = PQgetCancel(db->conn);
 	if (PQsetnonblocking(db->conn, 1) < 0 ||
 	    PQenterPipelineMode(db->conn) != 1) {
@@ -717,6 +728,15 @@ void
 db_result_free(struct db_result *result)
 {
 	PQclear((PGresult *)result);
+}
+
+bool
+db_unreplicated(struct db *db)
+{
+	bool unreplicated = db->unreplicated;
+
+	db->unreplicated = false;
+	return unreplicated;
 }
 
 int

@@ -143,6 +143,10 @@ void db_result_free(struct db_result *result);
 int db_rows(const struct db_result *result);
 int db_columns(const struct db_result *result);
 
+/* Whether, since it was asked last, a commit stopped waiting for a synchronous
+ * standby: it is done here, and lost if this server is. */
+bool db_unreplicated(struct db *db);
+
 /* "INSERT 0 1", "COMMIT", ...: what the statement says it did. */
 const char *db_tag(const struct db_result *result);
 

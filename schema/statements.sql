@@ -12,11 +12,27 @@
 -- with the schema that replicache.sql was installed into.
 
 
--- Where the database is.
+-- Where the database is, and whether a commit waits for standbys.
 prepare state as
 select (select max(version) from replicache_version) as version,
-  floor, epoch, revision, schema_number
+  floor, epoch, revision, schema_number,
+  current_setting('synchronous_standby_names') <> '' as synchronous
 from replicache_state;
+
+-- Sessions that run the statement below and that nobody waits for any more: they
+-- would stay until a standby is there. $1 ms that one does wait.
+prepare replicate_no_more as
+select pg_cancel_backend(pid)
+from pg_stat_activity
+where datname = current_database() and usename = current_user
+  and wait_event = 'SyncRep'
+  and query like 'select pg_logical_emit_message(true, ''replicache''%'
+  and query_start < clock_timestamp() - $1::bigint * interval '1 ms';
+
+-- A commit of nothing, which waits until synchronous standbys have all that was
+-- committed before it.
+prepare replicate as
+select pg_logical_emit_message(true, 'replicache', '');
 
 -- $1 group IDs: those that exist, and whose they are.
 prepare look_groups as
