@@ -146,6 +146,21 @@ judge_line(const struct file *file, const char *line, size_t length,
 	return 0;
 }
 
+/* Ends the last line of a file by a newline too: a backslash that is the last
+ * of all libconfuse writes to the standard output, which is a CGI program's
+ * answer. */
+static int
+end_line(char **line, size_t length, struct error *error)
+{
+	char *longer = realloc(*line, length + 2);
+
+	if (longer == NULL)
+		return error_set(error, ERROR_CONFIG, "out of memory");
+	memcpy(longer + length, "\n", 2);
+	*line = longer;
+	return 0;
+}
+
 static int
 read_lines(struct file *file, struct error *error)
 {
@@ -154,11 +169,11 @@ read_lines(struct file *file, struct error *error)
 	ssize_t n;
 	int rc = 0;
 
-	while (rc == 0 && (n = getline(&line, &size, file->in)) >= 0) {
+	while (rc == 0 && (n = getline(&line, &size, file->in)) > 0) {
 		file->line++;
-		if (n > 0 && line[n - 1] == '\n')
-			line[--n] = '\0';
 		rc = judge_line(file, line, (size_t)n, error);
+		if (rc == 0 && line[n - 1] != '\n')
+			rc = end_line(&line, (size_t)n, error);
 		if (rc == 0)
 			rc = read_line(file, line, error);
 	}

@@ -124,6 +124,7 @@ subtest 'what is refused, and where' => sub {
 		'workers = {3}' => qr/unexpected token '\{'/,
 		'workers += 3' => qr/append/,
 		'workers = "3' => qr/ends too early/,
+		'workers = "3\\' => qr/ends too early/,
 		"workers = '3" => qr/unterminated/,
 		'workers = 0' => qr/workers: a whole number from 1 to 256 is needed/,
 		'workers = 257' => qr/workers: a whole number from 1 to 256 is needed/,
@@ -147,6 +148,7 @@ subtest 'what is refused, and where' => sub {
 		my ($code, $out) = run("auth = none # x\n# comment\npool = 5\n\n$line\n\n");
 		isnt($code, 0, $line =~ tr/ -~/?/cr);
 		like($out, qr/^replicache: error \Q$file\E:5: .*$said/m, 'told with its line') or diag($out);
+		unlike($out, qr/^(?!replicache: )/m, 'and nothing else');
 	}
 	my ($code, $out) = run("workers = 3\n");
 	isnt($code, 0, 'no authentication said');
