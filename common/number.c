@@ -116,9 +116,12 @@ number_is_double(const char *text, size_t length)
 		mantissa_end++;
 	if (mantissa_end < end)
 		exponent = read_exponent(mantissa_end + 1, end);
-	if (exponent < NUMBER_EXPONENT_MIN)
+	if (exponent < NUMBER_EXPONENT_MIN || exponent > NUMBER_EXPONENT_MAX)
 		return false;
 	point = skip_digits(at, mantissa_end);
+	if (point < mantissa_end &&
+	    mantissa_end - point - 1 - exponent > NUMBER_SCALE_MAX)
+		return false;
 	first = at;
 	while (first < mantissa_end && (*first == '0' || *first == '.'))
 		first++;

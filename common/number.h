@@ -15,6 +15,14 @@
  * 16 kB of zeros. */
 #define NUMBER_EXPONENT_MIN (-1074)
 
+/* The largest exponent that Postgres reads, even of 0 (numeric_in, INT_MAX /
+ * 2). A finite double has need of it only behind a billion zeros. */
+#define NUMBER_EXPONENT_MAX 1073741822
+
+/* The most digits behind the point, once the exponent has moved it, that
+ * Postgres can hold (numeric, NUMERIC_DSCALE_MAX): zeros count. */
+#define NUMBER_SCALE_MAX 16383
+
 /* The largest power of ten that is a finite double (DBL_MAX_10_EXP). */
 #define NUMBER_POWER_MAX 308
 
@@ -34,8 +42,8 @@ size_t number_span(const char *at, const char *end, enum number_form *form_out);
 
 /*
  * True if the number TEXT, as number_span() took it, rounds to a finite double
- * and has no exponent below NUMBER_EXPONENT_MIN. Decided exactly, in time
- * proportional to LENGTH.
+ * and is within the three limits above, so that Postgres can hold it, too.
+ * Decided exactly, in time proportional to LENGTH.
  */
 bool number_is_double(const char *text, size_t length);
 

@@ -126,19 +126,46 @@ the_threshold_is_exact(void **state)
 static void
 exponents_of_any_length_are_understood(void **state)
 {
-	static const char *const doubles[] = {"0e99999999999999999999", "1e308",
+	static const char *const doubles[] = {"0e1073741822", "1e308",
 	    "1e+0000000000000000000000308", "0.0001e312", "-1e-1074", "0e-1074",
 	    "123456e-1074", "1e-0000000000000001074"};
 	static const char *const others[] = {"1e309", "1e131071",
 	    "1e99999999999999999999999", "-1e18446744073709551616",
-	    "1e4294967296", "1e-1075", "0e-1075", "0.0e-16383",
-	    "1e-18446744073709551616", "1e-99999999999999999999999"};
+	    "1e4294967296", "1e-1075", "0e-1075", "0.0e-16383", "0e1073741823",
+	    "-0.0e+99999999999999999999", "1e-18446744073709551616",
+	    "1e-99999999999999999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(doubles) / sizeof(doubles[0]); i++)
 		assert_true(is_double(doubles[i]));
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		assert_false(is_double(others[i]));
+}
+
+/* What Postgres can hold: see number.h. */
+static void
+digits_behind_the_point_are_counted(void **state)
+{
+	static char text[NUMBER_SCALE_MAX + 100];
+	const size_t most = 2 + NUMBER_SCALE_MAX;
+
+	(void)state;
+	memset(text, '0', sizeof(text));
+	text[1] = '.';
+	assert_true(number_is_double(text, most));
+	assert_false(number_is_double(text, most + 1));
+	text[2] = '7';
+	assert_true(number_is_double(text, most));
+	assert_false(number_is_double(text, most + 1));
+	memcpy(text + most, "e-1", 3);
+	assert_false(number_is_double(text, most + 3));
+	memcpy(text + most - 1, "e-1", 3);
+	assert_true(number_is_double(text, most + 2));
+	text[most - 1] = '0';
+	memcpy(text + most, "0e1", 3);
+	assert_true(number_is_double(text, most + 3));
+	memcpy(text + most + 1, "0e1", 3);
+	assert_false(number_is_double(text, most + 4));
 }
 
 static void
@@ -182,6 +209,7 @@ main(void)
 	    cmocka_unit_test(spans_respect_the_end),
 	    cmocka_unit_test(the_threshold_is_exact),
 	    cmocka_unit_test(exponents_of_any_length_are_understood),
+	    cmocka_unit_test(digits_behind_the_point_are_counted),
 	    cmocka_unit_test(agrees_with_strtod),
 	};
 
