@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "db_connect.h"
 #include "error.h"
 #include "log.h"
 #include "settings.h"
@@ -124,26 +125,6 @@ lost(const struct db *db, struct error *error)
 	return -1;
 }
 
-/* Waits for the socket; false at the deadline or on a poll error. */
-static bool
-wait_socket(PGconn *conn, short events, int64_t deadline)
-{
-	struct pollfd pfd = {.fd = PQsocket(conn), .events = events};
-
-	for (;;) {
-		int64_t left = deadline - clock_ms();
-		int n;
-
-		if (left <= 0)
-			return false;
-		n = poll(&pfd, 1, left > 60000 ? 60000 : (int)left);
-		if (n > 0)
-			return true;
-		if (n < 0 && errno != EINTR)
-			return false;
-	}
-}
-
 /*
  * What a mutator has to say may have its args in it: only that it spoke.
  *
@@ -167,43 +148,6 @@ take_notice(void *context, const PGresult *notice)
 	    sqlstate == NULL ? "" : sqlstate);
 }
 
-static PGconn *
-connect_in_time(
-    const struct settings *settings, const char *database, struct error *error)
-{
-	const char *const keywords[] = {"dbname", "fallback_application_name",
-	    "client_encoding", "keepalives_idle", "keepalives_interval",
-	    "keepalives_count", "tcp_user_timeout", NULL};
-	const char *const values[] = {database, program_invocation_short_name,
-	    "UTF8", "15", "5", "3", "10000", NULL};
-	int64_t deadline = clock_ms() + settings->connect_timeout;
-	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	PGconn *conn;
-
-	/* What the conninfo says itself comes first: it is expanded last. */
-	conn = PQconnectStartParams(keywords, values, 1);
-	if (conn == NULL) {
-		fail(error, "53200", "out of memory");
-		return NULL;
-	}
-	while (PQstatus(conn) != CONNECTION_BAD) {
-		if (state == PGRES_POLLING_OK)
-			return conn;
-		if (state == PGRES_POLLING_FAILED ||
-		    !wait_socket(conn,
-			state == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-			deadline))
-			break;
-		state = PQconnectPoll(conn);
-	}
-	if (state == PGRES_POLLING_FAILED || PQstatus(conn) == CONNECTION_BAD)
-		fail(error, "08001", PQerrorMessage(conn));
-	else
-		fail(error, "08001", "no connection within connect_timeout");
-	PQfinish(conn);
-	return NULL;
-}
-
 struct db *
 db_open(const struct settings *settings, struct error *error)
 {
@@ -223,7 +167,7 @@ db_open_at(
 	db->named = settings->prepared;
 	db->patience = settings->statement_timeout + settings->lock_timeout +
 		       settings->connect_timeout;
-	db->conn = connect_in_time(settings, database, error);
+	db->conn = db_connect(settings, database, error);
 	if (db->conn == NULL) {
 		free(db);
 		return NULL;
@@ -407,8 +351,8 @@ wait_result(struct db *db, struct error *error)
 			unsent = 0;
 		if (!PQisBusy(db->conn))
 			return 0;
-		if (!wait_socket(db->conn, unsent ? POLLIN | POLLOUT : POLLIN,
-			db->deadline))
+		if (!db_connect_wait(db->conn,
+			unsent ? POLLIN | POLLOUT : POLLIN, db->deadline))
 			return lose(db, error, "no answer in time");
 		if (!PQconsumeInput(db->conn))
 			return lose(db, error, "connection lost");

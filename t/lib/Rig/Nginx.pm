@@ -19,7 +19,8 @@ my $count = 0;
 
 sub is_installed { return defined find_tool('nginx') }
 
-# Lines to add to the location, as one string; and, as pairs: workers,
+# The program's socket, or those of several programs. Lines to add to the location,
+# as one string; and, as pairs: workers,
 # connections (of each worker), tcp (an address of 127.0.0.1 to listen on, too,
 # as HOST:PORT and what else follows "listen").
 sub start
@@ -49,6 +50,7 @@ sub configuration
 	my $connections = $option{connections} // 512;
 	my $files = defined $option{connections} ? "worker_rlimit_nofile $connections;" : '';
 	my $tcp = defined $option{tcp} ? "listen $option{tcp};" : '';
+	my $servers = join ' ', map { "server unix:$_;" } ref $fastcgi ? @$fastcgi : $fastcgi;
 	my $user = $> == 0 ? 'user root;' : '';
 	my $temp = join "\n", map { "\t${_}_temp_path $folder/$_;" }
 	    qw(client_body proxy fastcgi uwsgi scgi);
@@ -72,13 +74,14 @@ http {
 	merge_slashes off;
 	client_max_body_size 0;
 $temp
+	upstream program { $servers }
 	server {
 		listen unix:$folder/socket;
 		$tcp
 		location /replicache {
 			fastcgi_split_path_info ^(/replicache)((?s).*)\\z;
 $params
-			fastcgi_pass unix:$fastcgi;
+			fastcgi_pass program;
 $lines
 		}
 	}

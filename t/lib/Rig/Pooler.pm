@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# pgbouncer in transaction mode in front of a cluster.
+# pgbouncer, in transaction mode unless told otherwise, in front of a cluster.
 #
 #	plan skip_all => $_ for Rig::Pooler::missing();
 #	my $pooler = Rig::Pooler->start($cluster, size => 2);
@@ -25,7 +25,7 @@ sub missing
 	return;
 }
 
-# Options: size, the connections it has to each database.
+# Options: size, the connections it has to each database; mode.
 sub start
 {
 	my ($class, $cluster, %option) = @_;
@@ -33,6 +33,7 @@ sub start
 	mkdir $folder or die "$folder: $!";
 	my ($host) = $cluster->conninfo('x') =~ /host=(\S+)/;
 	my $size = $option{size} // 2;
+	my $mode = $option{mode} // 'transaction';
 	# Nothing listens at the port: it only names the socket.
 	spew("$folder/pgbouncer.ini", <<"INI");
 [databases]
@@ -43,7 +44,7 @@ listen_port = 5432
 unix_socket_dir = $folder
 logfile = $folder/log
 auth_type = any
-pool_mode = transaction
+pool_mode = $mode
 default_pool_size = $size
 max_client_conn = 200
 INI

@@ -79,7 +79,7 @@ sub write_settings
 sub cgi
 {
 	my ($environment, $params, $body, %option) = @_;
-	my $base = workdir() . '/cgi' . ++$count;
+	my $base = workdir() . "/cgi$$." . ++$count;
 	spew("$base.in", $body // '');
 	open my $in, '<:raw', "$base.in" or die "$base.in: $!";
 	open my $out, '>:raw', "$base.out" or die "$base.out: $!";
