@@ -341,14 +341,14 @@ subtest 'what the role of the program may do' => sub {
 		return join ' ', map { $_->[0] } @{ $session->query($sql) };
 	};
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
-		where n.nspname = 'public' and proname !~ '^mirror_' and has_function_privilege('web', p.oid, 'execute') order by 1::text)),
+		where n.nspname = 'public' and proname !~ '^mirror_' and has_function_privilege('web', p.oid, 'execute') order by p.oid::regprocedure::text)),
 	    join(' ', $may->(q(select p.oid::regprocedure from pg_proc as p where proname in ('replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
 		'replicache_guard', 'replicache_check_constraints', 'replicache_record_failure', 'replicache_user_id', 'replicache_claim',
 		'replicache_client_id', 'replicache_client_group_id', 'replicache_mutation_id', 'replicache_next_version', 'replicache_touch',
-		'create_room', 'invite', 'leave_room', 'say_in_room') order by 1::text))), 'it may execute these functions and no other');
+		'create_room', 'invite', 'leave_room', 'say_in_room') order by p.oid::regprocedure::text))), 'it may execute these functions and no other');
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
 		cross join lateral aclexplode(coalesce(proacl, acldefault('f', proowner))) as a
-		where n.nspname = 'public' and proname !~ '^mirror_' and a.grantee = 0 order by 1::text)), '', 'PUBLIC may execute none');
+		where n.nspname = 'public' and proname !~ '^mirror_' and a.grantee = 0 order by p.oid::regprocedure::text)), '', 'PUBLIC may execute none');
 	my @relations = split / /, $may->(q(select relname from pg_class as c join pg_namespace n on n.oid = relnamespace
 		where n.nspname = 'public' and relkind in ('r', 'v', 'S', 'm') order by 1));
 	my $web = $cluster->session($database, 'web');
@@ -365,7 +365,7 @@ subtest 'what the role of the program may do' => sub {
 		}
 	}
 	is("@reads", 'replicache_client_group replicache_client_step replicache_hidden replicache_mutator replicache_schema_version'
-	    . ' replicache_state replicache_table replicache_tombstone replicache_user_floor replicache_version'
+	    . ' replicache_state replicache_table replicache_timeline replicache_tombstone replicache_user_floor replicache_version'
 	    . ' room room_audience room_member room_member_audience room_message room_message_audience', 'it may read these relations');
 	is("@writes", '', 'and write to none');
 	is($web->value(q(select coalesce(replicache_guard('c', 'g', 1, 'ann', 'createRoom', '{"id":"r","name":"n"}'), 'applied'))), 'applied',
