@@ -216,6 +216,30 @@ sub program
 	    %{ $self->{environment} });
 }
 
+# The same before a program that spawn-fcgi started.
+package Rig::Way::Spawn;
+our @ISA = ('Rig::Way::Systemd');
+
+sub is_possible { return Rig::Nginx::is_installed() && defined Rig::Place::find_tool('spawn-fcgi') }
+
+sub program
+{
+	my ($self) = @_;
+	return $self->{program} //= start($self->{path}, %{ $self->{environment} });
+}
+
+# As the README says.
+sub start
+{
+	my ($path, %environment) = @_;
+	unlink $path;
+	my $program = Rig::Program->start(-socket => $path, -listener => undef,
+		-command => [ Rig::Place::find_tool('spawn-fcgi'), '-s', $path, '-M', '0660', '-n', '--',
+		    Rig::Place::program() ], %environment);
+	Rig::Place::wait_until(sub { -S $path && $program->log =~ /serving/ }, 'the socket', 10);
+	return $program;
+}
+
 # A web server that starts the program itself, with its settings in a file. It
 # is started anew for each database, as the program's processes are its own.
 package Rig::Way::Starter;
