@@ -13,7 +13,9 @@ use Test::More;
 
 use Rig::Cluster;
 use Rig::Fastcgi;
-use Rig::Place qw(srcdir builddir workdir slurp spew start_process reap_process);
+use Rig::Front;
+use Rig::Place qw(srcdir builddir workdir slurp spew start_process reap_process find_tool
+    server_user);
 use Rig::Program;
 use Rig::Sync qw(push_params pull_params);
 
@@ -75,6 +77,65 @@ subtest 'it serves' => sub {
 	my $answer = request(pull_params('g'));
 	is($answer->{status}, 200, 'a pull');
 	like($answer->{body}, qr/"lastMutationIDChanges":\{"a":1\}/, 'tells of it');
+};
+
+# A certificate for this machine, by nobody else.
+sub certificate
+{
+	my ($name) = @_;
+	my @file = map { workdir() . "/$name.$_" } qw(key crt);
+	my ($code, $text) = run([ find_tool('openssl'), 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', "/CN=$name",
+		'-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', $file[0], '-out', $file[1] ]);
+	die "openssl: $text\n" if $code;
+	return @file;
+}
+
+# A Postgres that lets nobody in from elsewhere but by TLS and with a password.
+sub remote
+{
+	my ($key, $crt) = @_;
+	if (my $user = server_user()) {
+		chown +(getpwnam $user)[2, 3], $key or die "chown: $!";
+	}
+	my $port = Rig::Front::free_port();
+	my $remote = Rig::Cluster->start(name => "remote$port", settings => { listen_addresses => '127.0.0.1',
+		port => $port, ssl => 'on', ssl_key_file => $key, ssl_cert_file => $crt });
+	spew("$remote->{folder}/data/pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n");
+	$remote->admin->query(q(alter role app password 'let me in'));
+	$remote->admin->query('select pg_reload_conf()');
+	return ($remote, $port);
+}
+
+subtest 'a remote Postgres over TLS' => sub {
+	plan skip_all => 'no openssl here' unless defined find_tool('openssl');
+	my ($key, $crt) = certificate('database');
+	my (undef, $other) = certificate('other');
+	# Somebody may have taken the port meanwhile.
+	my ($remote, $port);
+	for my $try (1 .. 3) {
+		($remote, $port) = eval { remote($key, $crt) } and last;
+		die $@ if $try == 3;
+	}
+	my $database = $remote->database('cases');
+	my $session = $remote->session($database);
+	my $id = 0;
+	my $push = sub {
+		my ($how) = @_;
+		my $text = $sample =~ s/^database = .*/database = "host=127.0.0.1 port=$port dbname=$database user=app $how"/mr;
+		spew($settings, $text =~ s/^#connect_timeout = .*/connect_timeout = 10000/mr);
+		return request(push_params('g', [ 'a', $id + 1, 'note', '"x"' ]))->{status};
+	};
+	my $password = q(password='let me in');
+	is($push->("$password sslmode=verify-full sslrootcert=$crt"), 200, 'whose certificate is known: a push');
+	is($session->value('select count(*) from journal'), ++$id, 'is applied');
+	like(request(pull_params('g'))->{body}, qr/"a":1/, 'and a pull tells of it');
+	is($push->("$password sslmode=require"), 200, 'one that is not looked at');
+	is($session->value('select count(*) from journal'), ++$id, 'too');
+	is($push->("$password sslmode=verify-full sslrootcert=$other"), 503, 'one that is another\'s: it is not trusted');
+	is($push->("$password sslmode=disable"), 503, 'without TLS nobody is let in');
+	is($push->("password=wrong sslmode=require"), 503, 'nor without the password');
+	is($session->value('select count(*) from journal'), $id, 'nothing of these was applied');
+	$remote->stop;
 };
 
 done_testing;

@@ -200,7 +200,8 @@ sub stop
 sub conninfo
 {
 	my ($self, $database, $user) = @_;
-	return "host=$self->{socket} dbname=$database user=" . ($user // 'app');
+	my $port = defined $self->{settings}{port} ? " port=$self->{settings}{port}" : '';
+	return "host=$self->{socket}$port dbname=$database user=" . ($user // 'app');
 }
 
 sub session
