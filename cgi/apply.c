@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "identity.h"
 #include "metrics.h"
 #include "pgarray.h"
@@ -146,11 +147,18 @@ send_all(struct db *db, const struct settings *settings,
 	    send_limits(db, settings, error) < 0 ||
 	    send_begin(db, plan, registration->revision, arena, error) < 0)
 		return -1;
-	for (size_t i = 0; i < plan->call_count; i++)
+	FAULT(BEGIN_SENT);
+	for (size_t i = 0; i < plan->call_count; i++) {
 		if (send_call(db, registration, &plan->calls[i], error) < 0)
 			return -1;
+		FAULT(CALL_SENT);
+	}
+	FAULT(COMMIT_UNSENT);
 	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
-	    db_sync(db, error) < 0 || send_tidy(db, error) < 0)
+	    db_sync(db, error) < 0)
+		return -1;
+	FAULT(COMMIT_SENT);
+	if (send_tidy(db, error) < 0)
 		return -1;
 	return db_sync(db, error);
 }
@@ -220,17 +228,22 @@ apply_run(struct db *db, const struct settings *settings,
 	db_set_patience(db, settings->batch_time + each);
 	if (send_all(db, settings, registration, plan, arena, error) < 0)
 		return -1;
+	FAULT(PIPELINE_SENT);
 	if (take_begin(db, version_out, error) < 0)
 		return -1;
+	FAULT(BEGIN_TAKEN);
 	for (size_t i = 0; i < plan->call_count; i++) {
 		if (take_call(db, registration, &plan->calls[i], &recorded,
 			error) < 0) {
 			*failed_out = i;
 			return -1;
 		}
+		FAULT(CALL_TAKEN);
 	}
+	FAULT(COMMIT_UNREAD);
 	if (take_commit(db, error) < 0 || db_finish(db, error) < 0)
 		return -1;
+	FAULT(COMMIT_TAKEN);
 	metrics_observe(METRICS_LOCK_HELD, (uint64_t)(clock_us() - begun));
 	metrics_observe(METRICS_BATCH_SIZE, plan->call_count);
 	metrics_count(METRICS_APPLIED, plan->call_count - recorded);
@@ -246,6 +259,7 @@ apply_end(struct db *db, bool committed)
 	if (committed) {
 		/* The session is reset while the pushes are answered. */
 		db_leave(db);
+		FAULT(SESSION_RESET);
 		return;
 	}
 	/* What failed was told already; the tidying failed with it. */
@@ -254,4 +268,5 @@ apply_end(struct db *db, bool committed)
 	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) == 0 &&
 	    db_sync(db, &ignored) == 0)
 		db_finish(db, &ignored);
+	FAULT(ROLLED_BACK);
 }

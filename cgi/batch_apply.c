@@ -17,6 +17,7 @@
 #include "batch_stage.h"
 #include "clock.h"
 #include "db.h"
+#include "faults.h"
 #include "log.h"
 #include "map.h"
 #include "pool.h"
@@ -325,6 +326,7 @@ look_again(struct round *round, struct error *error)
 	struct gather_queue ready = {NULL, NULL};
 	int rc;
 
+	FAULT(PUSH_LOOKS_AGAIN);
 	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
 	     job = batch_next(job))
 		job->from = 0;
@@ -393,12 +395,14 @@ handle_failure(struct round *round, size_t failed, struct error *error)
 			    clock_ms() + BATCH_SUSPECT_MS;
 		if (!round->guarded) {
 			round->guarded = true;
+			FAULT(PUSH_GUARDED);
 			return 0;
 		}
 		break;
 	case DB_FAILURE_RETRY:
 		if (!last) {
 			pause_before(round->tries, (unsigned)clock_us());
+			FAULT(PUSH_RETRIED);
 			return 0;
 		}
 		break;
@@ -457,9 +461,12 @@ attempt(struct round *round, struct gather_queue *rest, struct error *error)
 			settle(round, rest);
 			return 0;
 		}
+		FAULT(BATCH_PLANNED);
 		rc = run_plan(round, &failed, error);
-		if (rc == 0)
+		if (rc == 0) {
 			settle(round, rest);
+			FAULT(PUSH_SETTLED);
+		}
 		apply_end(round->db, rc == 0);
 		if (rc < 0 && handle_failure(round, failed, error) < 0)
 			return -1;
@@ -490,6 +497,7 @@ batch_apply(void *context, struct gather_queue *waiting)
 	struct error error;
 
 	take_round(&round, waiting);
+	FAULT(BATCH_TAKEN);
 	round.db = pool_get(round.context->pool, &error);
 	if (round.db == NULL || attempt(&round, &rest, &error) < 0)
 		batch_fail(&round.jobs, &error);

@@ -18,6 +18,7 @@
 #include "arena.h"
 #include "batch_stage.h"
 #include "db.h"
+#include "faults.h"
 #include "map.h"
 #include "pgarray.h"
 #include "pool.h"
@@ -374,8 +375,10 @@ batch_look_through(struct batch_context *context, struct db *db,
 		error_set(error, ERROR_UNAVAILABLE, "out of memory");
 		goto out;
 	}
+	FAULT(PUSH_LOOKS);
 	if (read_rows(db, &ids, &look, error) < 0)
 		goto out;
+	FAULT(PUSH_LOOKED);
 	if (index_rows(look.groups, &look.group_rows) < 0 ||
 	    index_rows(look.clients, &look.client_rows) < 0) {
 		error_set(error, ERROR_UNAVAILABLE, "out of memory");

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "log.h"
 #include "metrics.h"
 #include "settings.h"
@@ -152,6 +153,7 @@ tell(struct changes *changes, struct db *db, struct error *error)
 		changes->reader.tell(changes->reader.context,
 		    db_int64(result, 0, 0), changes->lost);
 		changes->lost = false;
+		FAULT(VERSION_TOLD);
 	}
 	db_result_free(result);
 	return rc;
@@ -180,6 +182,7 @@ connect_and_listen(struct changes *changes, struct error *error)
 		db_close(db);
 		return NULL;
 	}
+	FAULT(LISTENING);
 	return db;
 }
 
@@ -196,6 +199,8 @@ follow(struct changes *changes, struct db *db, struct error *error)
 		int rc = db_wait_notified(db, changes->wake, quiet, error);
 
 		take_wake(changes);
+		if (rc > 0)
+			FAULT(NOTIFIED);
 		if (rc < 0 || tell(changes, db, error) < 0)
 			return -1;
 		if (rc > 0)

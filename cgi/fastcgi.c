@@ -15,6 +15,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "faults.h"
+
 /* At most so much of an unwanted body is read before the connection is closed:
  * closing earlier resets it, and the web server would lose our refusal. What
  * drips is ended by listener_tick(). */
@@ -100,9 +102,11 @@ end(struct transport *transport, bool whole)
 	int fd = request->ipcFd;
 
 	if (whole) {
+		FAULT(ANSWER_UNSENT);
 		/* Closing the streams sends their ends and END_REQUEST. */
 		FCGX_FClose(request->err);
 		FCGX_FClose(request->out);
+		FAULT(ANSWER_SENT);
 		drain(request);
 	}
 	FCGX_Free(request, 0);

@@ -21,6 +21,7 @@
 #include "batch.h"
 #include "error.h"
 #include "fastcgi.h"
+#include "faults.h"
 #include "listener.h"
 #include "log.h"
 #include "oneshot.h"
@@ -267,6 +268,7 @@ main(int argc, char **argv)
 	bool oneshot = oneshot_wanted() && !listener_is_socket(STDIN_FILENO);
 	int status = -1;
 
+	FAULTS_ARM();
 	signal(SIGPIPE, SIG_IGN);
 	/* Threads share two heaps: with one each, what a burst of requests
 	 * leaves behind would be many times what any of them needs. */

@@ -27,6 +27,7 @@
 #include "app.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "pool.h"
 #include "route.h"
 #include "settings.h"
@@ -134,7 +135,9 @@ hold(struct exchange *exchange, struct stream *stream)
 		streams_dismiss(streams, stream);
 		return EXCHANGE_CUT;
 	}
+	FAULT(STREAM_TAKEN);
 	streams_add(streams, stream, &taken, head, length);
+	FAULT(STREAM_ADDED);
 	return EXCHANGE_TAKEN;
 }
 

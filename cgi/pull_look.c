@@ -13,6 +13,7 @@
 #include "arena.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "health.h"
 #include "jsonw.h"
 #include "patch.h"
@@ -166,6 +167,7 @@ answer_shared(struct pulling *p)
 		pull_write_head(p);
 		patch_init(&patch, &p->exchange->response.body);
 		share_write(&chain, &patch);
+		FAULT(PULL_SHARED);
 	}
 	share_release(share, &chain);
 	return whole;
@@ -209,10 +211,12 @@ look(struct app *app, struct db *db, struct pulling **pulls, size_t count,
 	struct db_result *rows = NULL;
 	int rc = -1;
 
+	FAULT(PULL_LOOKS);
 	if (pull_send_look(db, pulls, count, error) < 0 ||
 	    db_sync(db, error) < 0 || db_take(db, &rows, error) < 0 ||
 	    db_finish(db, error) < 0)
 		goto out;
+	FAULT(PULL_LOOKED);
 	if (db_rows(rows) != (int)count) {
 		error_set(error, ERROR_UNAVAILABLE,
 		    "replicache_state does not have one row");

@@ -14,6 +14,7 @@
 #include "app.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "metrics.h"
 #include "patch.h"
 #include "pool.h"
@@ -107,6 +108,7 @@ stream(struct reading *r, struct patch *patch,
 		rows++;
 		add(patch, row, 0);
 		db_result_free(row);
+		FAULT(ROW_WRITTEN);
 		if (response_flush(response) < 0)
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "the reader is gone");
@@ -174,6 +176,7 @@ read_snapshot(struct reading *r, struct error *error)
 
 	if (send_snapshot(r, error) < 0)
 		return -1;
+	FAULT(SNAPSHOT_SENT);
 	for (int i = 0; i < 3; i++) /* begin, limits, user */
 		if (db_take(r->db, NULL, error) < 0)
 			return -1;
@@ -182,9 +185,11 @@ read_snapshot(struct reading *r, struct error *error)
 		return db_finish(r->db, error) < 0 ? -1 : 1;
 	if (rc < 0)
 		return -1;
+	FAULT(SNAPSHOT_OPEN);
 	pull_write_head(r->p);
 	if (stream_patch(r, error) < 0)
 		return -1;
+	FAULT(ROWS_WRITTEN);
 	return db_finish(r->db, error); /* commit */
 }
 
@@ -207,6 +212,8 @@ end_sharing(struct reading *r, int rc)
 	}
 	share_end(r->p->exchange->app->share, &r->p->stand.history,
 	    r->chain.reached, r->p->stand.version, rows, length);
+	if (rows != NULL)
+		FAULT(SHARE_KEPT);
 }
 
 /* Reads what others have not read yet. 1: start over. */
@@ -289,6 +296,7 @@ pull_rows(struct exchange *exchange)
 		return EXCHANGE_PARKED;
 	}
 	if (rc == 0) {
+		FAULT(PULL_BRACE);
 		buffer_append_string(&exchange->response.body, "]}");
 		exchange->response.status = 200;
 		return EXCHANGE_ANSWERED;

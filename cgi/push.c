@@ -15,6 +15,7 @@
 #include "app.h"
 #include "clock.h"
 #include "error.h"
+#include "faults.h"
 #include "metrics.h"
 #include "route.h"
 #include "settings.h"
@@ -70,6 +71,7 @@ answer(struct batch_job *job)
 		response_json(&exchange->response, 200, "{}");
 	else
 		route_refuse(exchange, &job->error);
+	FAULT(PUSH_DONE);
 	exchange->app->resume(exchange->app, exchange);
 }
 

@@ -13,6 +13,7 @@
 
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "log.h"
 #include "pool.h"
 #include "schema.h"
@@ -213,6 +214,7 @@ load(struct db *db, struct registration *r, size_t *index, struct error *error)
 	db_result_free(tables);
 	db_result_free(mutators);
 	db_result_free(versions);
+	FAULT(REGISTRY_READ);
 	return rc;
 }
 

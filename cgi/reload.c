@@ -10,6 +10,7 @@
 #include "app.h"
 #include "auth.h"
 #include "error.h"
+#include "faults.h"
 #include "log.h"
 #include "settings.h"
 
@@ -33,6 +34,7 @@ reload(struct app *app)
 	struct error error = {0};
 
 	reload_settings(app->reloaded);
+	FAULT(RELOADING);
 	if (auth_reload(app->auth, &error) < 0)
 		log_error("%s; the keys stay as they were", error.message);
 }

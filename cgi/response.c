@@ -12,6 +12,7 @@
 
 #include "cors.h"
 #include "error.h"
+#include "faults.h"
 #include "jsonw.h"
 #include "request.h"
 #include "transport.h"
@@ -240,7 +241,10 @@ response_flush(struct response *response)
 	if (response->body.length < RESPONSE_PIECE)
 		return 0;
 	response->status = 200;
-	return send_body(response, false);
+	if (send_body(response, false) < 0)
+		return -1;
+	FAULT(PIECE_SENT);
+	return 0;
 }
 
 bool

@@ -15,6 +15,7 @@
 #include "auth.h"
 #include "cors.h"
 #include "error.h"
+#include "faults.h"
 #include "health.h"
 #include "metrics_handle.h"
 #include "poke.h"
@@ -145,5 +146,6 @@ route_dispatch(struct exchange *exchange)
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}
+	FAULT(REQUEST_READ);
 	return route->handle(exchange);
 }

@@ -22,6 +22,7 @@
 #include "error.h"
 #include "exchange.h"
 #include "fastcgi.h"
+#include "faults.h"
 #include "gate.h"
 #include "listener.h"
 #include "log.h"
@@ -119,9 +120,11 @@ server_relieve(void *context)
 static void
 serve(struct server *server, int fd)
 {
-	struct transport *transport =
-	    fastcgi_open(fd, server->app->settings->write_timeout,
-		listener_closed, server->listener);
+	struct transport *transport;
+
+	FAULT(ACCEPTED);
+	transport = fastcgi_open(fd, server->app->settings->write_timeout,
+	    listener_closed, server->listener);
 
 	if (transport != NULL)
 		exchange_run(server->app, transport);
@@ -254,6 +257,7 @@ drain(struct server *server)
 
 	listener_drain(server->listener);
 	streams_drain(server->app->streams);
+	FAULT(DRAINING);
 	while (listener_open_count(server->listener) > 0 ||
 	       streams_count(server->app->streams) > 0) {
 		int64_t now = clock_ms();
@@ -267,6 +271,7 @@ drain(struct server *server)
 		nanosleep(&tick, NULL);
 		listener_tick(server->listener);
 	}
+	FAULT(DRAINED);
 	return true;
 }
 
@@ -275,6 +280,7 @@ static void
 serve_and_drain(struct server *server, const sigset_t *wanted)
 {
 	log_info("serving with %ld workers", server->thread_count);
+	FAULT(SERVING);
 	log_info("signal %d: finishing", watch(server, wanted));
 	if (drain(server))
 		return;

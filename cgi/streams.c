@@ -20,6 +20,7 @@
 #include "changes.h"
 #include "clock.h"
 #include "error.h"
+#include "faults.h"
 #include "metrics.h"
 #include "quota.h"
 #include "settings.h"
@@ -314,6 +315,7 @@ poke(struct streams *streams, struct stream *stream, int64_t now)
 	}
 	if (stream->poked == now)
 		metrics_count(METRICS_POKES, 1);
+	FAULT(POKED);
 }
 
 /* Pokes all that are behind. */

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "faults.h"
 #include "log.h"
 #include "settings.h"
 
@@ -154,6 +155,8 @@ connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 
 	pthread_mutex_unlock(&pool->lock);
 	db = db_open(pool->settings, error);
+	if (db != NULL)
+		FAULT(CONNECTED);
 	pthread_mutex_lock(&pool->lock);
 	note_connect(pool, db, error);
 	slot->db = db;
