@@ -89,6 +89,9 @@ settle(struct exchange *exchange, enum exchange_state state)
 {
 	switch (state) {
 	case EXCHANGE_ANSWERED:
+		if (exchange->response.body.failure != BUFFER_GOOD)
+			error_set(&exchange->error, ERROR_UNAVAILABLE,
+			    "no memory for the answer");
 		end(exchange, response_end(&exchange->response));
 		break;
 	case EXCHANGE_CUT:

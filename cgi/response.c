@@ -214,6 +214,31 @@ send_head(struct response *response, bool whole)
 	return transport->ops->write(transport, head, n);
 }
 
+/* The answer of which there is no memory for one. */
+static int
+send_unwritten(struct response *response)
+{
+	static const char text[] =
+	    "{\"error\":\"unavailable\",\"message\":\"The service is "
+	    "unavailable for now; try again.\",\"requestID\":\"\"}";
+	struct transport *transport = response->transport;
+	char head[RESPONSE_HEAD_MAX];
+	size_t n;
+
+	response->status = answers[ERROR_UNAVAILABLE].status;
+	response->header = answers[ERROR_UNAVAILABLE].header;
+	response->type = "application/json";
+	response->cache = "no-store";
+	n = response_head(response, sizeof(text) - 1, head);
+	response->started = true;
+	if (transport->ops->write(transport, head, n) < 0)
+		return -1;
+	if (response->head_only)
+		return 0;
+	response->sent += sizeof(text) - 1;
+	return transport->ops->write(transport, text, sizeof(text) - 1);
+}
+
 static int
 send_body(struct response *response, bool whole)
 {
@@ -250,7 +275,8 @@ response_flush(struct response *response)
 bool
 response_end(struct response *response)
 {
-	if (response->body.failure != BUFFER_GOOD && response->started)
-		return false;
-	return send_body(response, true) == 0;
+	if (response->body.failure == BUFFER_GOOD)
+		return send_body(response, true) == 0;
+	/* An empty 200 would be taken for the answer. */
+	return !response->started && send_unwritten(response) == 0;
 }

@@ -72,7 +72,8 @@ size_t response_head(const struct response *response, size_t body, char *to);
  */
 int response_flush(struct response *response);
 
-/* Sends what is left. Returns true if all of the answer is out. */
+/* Sends what is left, or, if there was no memory for it, that the service is
+ * unavailable. Returns true if all of the answer is out. */
 bool response_end(struct response *response);
 
 #endif
