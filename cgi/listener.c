@@ -73,6 +73,7 @@ struct listener {
 	int fd, epoll, wake, stop;
 	int spare; /* a descriptor to give up when there are no more */
 	atomic_bool draining;
+	atomic_bool deaf; /* epoll did not take the listening socket again */
 	pthread_mutex_t lock;
 	struct connection *connections; /* by descriptor */
 	size_t size;
@@ -416,8 +417,9 @@ rearm(struct listener *listener)
 	struct epoll_event event = {
 	    .events = EPOLLIN | EPOLLONESHOT, .data.u64 = TAG_LISTEN};
 
-	if (!atomic_load(&listener->draining))
-		epoll_ctl(listener->epoll, EPOLL_CTL_MOD, listener->fd, &event);
+	if (!atomic_load(&listener->draining) &&
+	    epoll_ctl(listener->epoll, EPOLL_CTL_MOD, listener->fd, &event) < 0)
+		atomic_store(&listener->deaf, true);
 }
 
 /* Accepts one connection. */
@@ -583,6 +585,8 @@ listener_tick(struct listener *listener)
 	int64_t now = clock_ms();
 	bool due = false;
 
+	if (atomic_exchange(&listener->deaf, false))
+		rearm(listener);
 	pthread_mutex_lock(&listener->lock);
 	for (size_t i = 0; listener->open > 0 && i < listener->size; i++) {
 		struct connection *connection = &listener->connections[i];
