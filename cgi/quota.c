@@ -28,11 +28,12 @@ choose_list(const char *user)
 }
 
 struct quota_user *
-quota_take(struct quota *quota, const char *user, long most)
+quota_take(struct quota *quota, const char *user, long most, bool *full_out)
 {
 	size_t list = choose_list(user), length = strlen(user);
 	struct quota_user *entry = quota->lists[list];
 
+	*full_out = false;
 	while (entry != NULL && strcmp(entry->name, user) != 0)
 		entry = entry->next;
 	if (entry == NULL) {
@@ -46,8 +47,10 @@ quota_take(struct quota *quota, const char *user, long most)
 		quota->lists[list] = entry;
 	}
 	/* One that was there has at least one, so none is left with none. */
-	if (entry->has >= most)
+	if (entry->has >= most) {
+		*full_out = true;
 		return NULL;
+	}
 	entry->has++;
 	return entry;
 }

@@ -9,6 +9,8 @@
 #ifndef REPLICACHE_QUOTA_H
 #define REPLICACHE_QUOTA_H
 
+#include <stdbool.h>
+
 /* Lists of users: with 20,000 streams of as many users they are 20 long, and
  * looked through when a stream opens, only. */
 #define QUOTA_LISTS 1024
@@ -20,8 +22,10 @@ struct quota {
 };
 
 /* Gives USER one more, and the entry to give it back with. NULL if it has MOST
- * already, or without memory. A zeroed QUOTA is empty. */
-struct quota_user *quota_take(struct quota *quota, const char *user, long most);
+ * already, which *FULL_OUT tells, or without memory. A zeroed QUOTA is empty.
+ */
+struct quota_user *quota_take(
+    struct quota *quota, const char *user, long most, bool *full_out);
 
 /* Gives one back; NULL is legal. The last one frees the entry. */
 void quota_give(struct quota *quota, struct quota_user *user);

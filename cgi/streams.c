@@ -132,6 +132,7 @@ streams_admit(struct streams *streams, enum stream_kind kind, int64_t version,
 	const struct settings *settings = streams->settings;
 	struct stream *stream = calloc(1, sizeof(*stream));
 	enum error_code code = ERROR_UNAVAILABLE;
+	bool full;
 
 	if (stream == NULL) {
 		error_set(error, code, "out of memory");
@@ -145,9 +146,11 @@ streams_admit(struct streams *streams, enum stream_kind kind, int64_t version,
 		metrics_count(METRICS_REFUSED_FULL, 1);
 	} else if (user != NULL &&
 		   (stream->user = quota_take(&streams->quota, user,
-			settings->poke_user_streams)) == NULL) {
-		code = ERROR_POKE_USER_FULL;
-		metrics_count(METRICS_REFUSED_USER, 1);
+			settings->poke_user_streams, &full)) == NULL) {
+		if (full) {
+			code = ERROR_POKE_USER_FULL;
+			metrics_count(METRICS_REFUSED_USER, 1);
+		}
 	} else {
 		code = ERROR_NONE;
 		streams->count++;

@@ -43,23 +43,25 @@ each_user_has_a_number(void **state)
 {
 	static struct quota quota;
 	struct quota_user *ann, *bob;
+	bool full;
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
-		ann = quota_take(&quota, "ann", 2);
+		ann = quota_take(&quota, "ann", 2, &full);
 		assert_non_null(ann);
-		assert_ptr_equal(quota_take(&quota, "ann", 2), ann);
-		assert_null(quota_take(&quota, "ann", 2));
-		bob = quota_take(&quota, "bob", 2);
+		assert_ptr_equal(quota_take(&quota, "ann", 2, &full), ann);
+		assert_null(quota_take(&quota, "ann", 2, &full));
+		bob = quota_take(&quota, "bob", 2, &full);
 		assert_non_null(bob);
 		assert_ptr_not_equal(bob, ann);
+		assert_false(full);
 		/* A limit may be changed meanwhile. */
-		assert_null(quota_take(&quota, "bob", 1));
-		assert_ptr_equal(quota_take(&quota, "ann", 3), ann);
+		assert_null(quota_take(&quota, "bob", 1, &full));
+		assert_ptr_equal(quota_take(&quota, "ann", 3, &full), ann);
 		quota_give(&quota, ann);
-		assert_null(quota_take(&quota, "ann", 2));
+		assert_null(quota_take(&quota, "ann", 2, &full));
 		quota_give(&quota, ann);
-		assert_ptr_equal(quota_take(&quota, "ann", 2), ann);
+		assert_ptr_equal(quota_take(&quota, "ann", 2, &full), ann);
 		quota_give(&quota, ann);
 		quota_give(&quota, ann);
 		quota_give(&quota, bob);
@@ -70,6 +72,7 @@ each_user_has_a_number(void **state)
 static void
 names_are_told_apart(void **state)
 {
+	bool full;
 	static const char *const names[] = {
 	    "", "a", "A", "aa", "a ", "\xc3\xa4"};
 	static struct quota quota;
@@ -77,9 +80,9 @@ names_are_told_apart(void **state)
 
 	(void)state;
 	for (int i = 0; i < 6; i++)
-		assert_non_null(users[i] = quota_take(&quota, names[i], 1));
+		assert_non_null(users[i] = quota_take(&quota, names[i], 1, &full));
 	for (int i = 0; i < 6; i++)
-		assert_null(quota_take(&quota, names[i], 1));
+		assert_null(quota_take(&quota, names[i], 1, &full));
 	for (int i = 0; i < 6; i++)
 		quota_give(&quota, users[i]);
 }
@@ -88,6 +91,7 @@ names_are_told_apart(void **state)
 static void
 only_users_that_have_any_are_kept(void **state)
 {
+	bool full;
 	static struct quota quota;
 	static struct quota_user *users[USERS];
 	long before = kept;
@@ -96,7 +100,7 @@ only_users_that_have_any_are_kept(void **state)
 	(void)state;
 	for (int i = 0; i < USERS; i++) {
 		snprintf(name, sizeof(name), "user %d", i);
-		users[i] = quota_take(&quota, name, 1);
+		users[i] = quota_take(&quota, name, 1, &full);
 		assert_non_null(users[i]);
 	}
 	assert_int_equal(kept, before + USERS);
@@ -105,7 +109,7 @@ only_users_that_have_any_are_kept(void **state)
 		int at = i * 7 % USERS;
 
 		snprintf(name, sizeof(name), "user %d", at);
-		assert_null(quota_take(&quota, name, 1));
+		assert_null(quota_take(&quota, name, 1, &full));
 		quota_give(&quota, users[at]);
 		assert_int_equal(kept, before + USERS - i - 1);
 	}
@@ -116,13 +120,14 @@ only_users_that_have_any_are_kept(void **state)
 static void
 without_memory_there_is_none(void **state)
 {
+	bool full;
 	static struct quota quota;
-	struct quota_user *ann = quota_take(&quota, "ann", 2);
+	struct quota_user *ann = quota_take(&quota, "ann", 2, &full);
 
 	(void)state;
 	out_of_memory = true;
-	assert_null(quota_take(&quota, "bob", 2));
-	assert_ptr_equal(quota_take(&quota, "ann", 2), ann);
+	assert_null(quota_take(&quota, "bob", 2, &full));
+	assert_ptr_equal(quota_take(&quota, "ann", 2, &full), ann);
 	out_of_memory = false;
 	quota_give(&quota, ann);
 	quota_give(&quota, ann);
