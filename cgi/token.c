@@ -95,11 +95,16 @@ check_signature(const struct reading *reading, const struct parts *parts,
 	size_t length;
 	const char *signature = decode(
 	    reading, parts->signature, parts->signature_length, &length, error);
+	int rc;
 
 	if (signature == NULL)
 		return -1;
-	if (!token_key_verify(reading->key, parts->header, parts->length,
-		parts->signed_length, (const unsigned char *)signature, length))
+	rc = token_key_verify(reading->key, parts->header, parts->length,
+	    parts->signed_length, (const unsigned char *)signature, length);
+	if (rc < 0)
+		return error_set(error, ERROR_UNAVAILABLE,
+		    "no memory to look at a signature");
+	if (rc == 0)
 		return error_set(error, ERROR_INVALID_TOKEN,
 		    "the token is not signed by %s with our key",
 		    token_key_algorithm(reading->key));

@@ -271,7 +271,9 @@ token_key_load(
 	return NULL;
 }
 
-static bool
+/* These return what token_key_verify() does. */
+
+static int
 verify_secret(const struct token_key *key, const char *text, size_t length,
     const unsigned char *signature, size_t signature_length)
 {
@@ -281,13 +283,13 @@ verify_secret(const struct token_key *key, const char *text, size_t length,
 	if (HMAC(EVP_sha256(), key->secret, (int)key->secret_length,
 		(const unsigned char *)text, length, expected,
 		&expected_length) == NULL)
-		return false;
+		return -1;
 	return signature_length == expected_length &&
 	       CRYPTO_memcmp(signature, expected, expected_length) == 0;
 }
 
 /* The two numbers of SIGNATURE in DER, as OpenSSL wants it: its length, and in
- * *DER_OUT what OPENSSL_free() frees; or -1. */
+ * *DER_OUT what OPENSSL_free() frees; or -1 without memory. */
 static int
 write_der(const unsigned char *signature, unsigned char **der_out)
 {
@@ -308,46 +310,63 @@ write_der(const unsigned char *signature, unsigned char **der_out)
 	return length;
 }
 
+/* Whether OpenSSL has had no memory since its errors were cleared. */
 static bool
+lacked_memory(void)
+{
+	unsigned long code;
+	bool lacked = false;
+
+	while ((code = ERR_get_error()) != 0)
+		lacked = lacked || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+	return lacked;
+}
+
+static int
 verify_with(EVP_PKEY *key, const char *text, size_t length,
     const unsigned char *signature, size_t signature_length)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	bool good =
-	    context != NULL &&
-	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
-	    EVP_DigestVerify(context, signature, signature_length,
-		(const unsigned char *)text, length) == 1;
+	int rc = -1;
 
+	if (context != NULL &&
+	    EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1) {
+		ERR_clear_error();
+		rc = EVP_DigestVerify(context, signature, signature_length,
+			 (const unsigned char *)text, length) == 1;
+		if (rc == 0 && lacked_memory())
+			rc = -1;
+	}
 	EVP_MD_CTX_free(context);
-	return good;
+	return rc;
 }
 
 /* With any of the keys. */
-static bool
+static int
 verify_public(const struct token_key *key, const char *text, size_t length,
     const unsigned char *signature, size_t signature_length)
 {
 	unsigned char *der = NULL;
-	bool good = false;
+	int rc = 0;
 
 	if (key->algorithm == TOKEN_ES256) {
-		int der_length = signature_length == ES256_SIZE
-				     ? write_der(signature, &der)
-				     : -1;
+		int der_length;
 
+		if (signature_length != ES256_SIZE)
+			return 0;
+		der_length = write_der(signature, &der);
 		if (der_length < 0)
-			return false;
+			rc = -1;
 		signature = der;
 		signature_length = (size_t)der_length;
 	}
-	for (size_t i = 0; !good && i < key->key_count; i++)
-		good = verify_with(
+	for (size_t i = 0; rc == 0 && i < key->key_count; i++)
+		rc = verify_with(
 		    key->keys[i], text, length, signature, signature_length);
 	/* Why a signature is not good is left in the queue of this thread. */
 	ERR_clear_error();
 	OPENSSL_free(der);
-	return good;
+	return rc;
 }
 
 /* Where a token with this DIGEST is kept. One that is all zero, as an empty
@@ -380,23 +399,24 @@ remember(struct token_key *key, const unsigned char *digest)
 	pthread_mutex_unlock(&key->lock);
 }
 
-bool
+int
 token_key_verify(struct token_key *key, const char *token, size_t length,
     size_t signed_length, const unsigned char *signature,
     size_t signature_length)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
+	int rc;
 
 	if (key->algorithm == TOKEN_HS256)
 		return verify_secret(
 		    key, token, signed_length, signature, signature_length);
 	if (SHA256((const unsigned char *)token, length, digest) == NULL)
-		return false;
+		return -1;
 	if (is_known(key, digest))
-		return true;
-	if (!verify_public(
-		key, token, signed_length, signature, signature_length))
-		return false;
-	remember(key, digest);
-	return true;
+		return 1;
+	rc = verify_public(
+	    key, token, signed_length, signature, signature_length);
+	if (rc == 1)
+		remember(key, digest);
+	return rc;
 }

@@ -58,16 +58,17 @@ void token_key_free(struct token_key *key);
 const char *token_key_algorithm(const struct token_key *key);
 
 /*
- * True if SIGNATURE, decoded, is one of a key's for the first SIGNED_LENGTH of
- * TOKEN's LENGTH bytes; the rest says the signature. The time this takes tells
- * nothing of the secret.
+ * Returns 1 if SIGNATURE, decoded, is one of a key's for the first
+ * SIGNED_LENGTH of TOKEN's LENGTH bytes, 0 if not, -1 if there is no memory to
+ * tell; the rest says the signature. The time this takes tells nothing of the
+ * secret.
  *
  * A client sends the same token with each request, and public keys are slow. So
  * what KEY has found good it knows again by its SHA-256. That is of the whole
  * token, and of nothing but the signature: what the token says, and when it
  * ends, is the caller's to judge each time.
  */
-bool token_key_verify(struct token_key *key, const char *token, size_t length,
+int token_key_verify(struct token_key *key, const char *token, size_t length,
     size_t signed_length, const unsigned char *signature,
     size_t signature_length);
 

@@ -119,8 +119,8 @@ verify_part(struct token_key *key, size_t signed_length,
 	memcpy(token, text, n);
 	token[n++] = '.';
 	memcpy(token + n, signature, length);
-	return token_key_verify(
-	    key, token, n + length, signed_length, signature, length);
+	return token_key_verify(key, token, n + length, signed_length,
+		   signature, length) == 1;
 }
 
 static bool
