@@ -29,8 +29,9 @@ refuse(const char *complaint, struct error *error)
 {
 	static const char known[] = "invalid connection option";
 
-	if (complaint != NULL &&
-	    strncmp(complaint, known, sizeof(known) - 1) == 0)
+	if (complaint == NULL)
+		return error_set(error, ERROR_CONFIG, "out of memory");
+	if (strncmp(complaint, known, sizeof(known) - 1) == 0)
 		return error_set(error, ERROR_CONFIG, "%.*s",
 		    (int)strcspn(complaint, "\n"), complaint);
 	return error_set(error, ERROR_CONFIG,

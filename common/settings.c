@@ -98,39 +98,44 @@ settings_set(struct settings *settings, const struct setting *setting,
 	return set_string(field, value, error);
 }
 
-static void
-set_defaults(
-    struct settings *settings, const struct setting *table, size_t count)
+static int
+set_defaults(struct settings *settings, const struct setting *table,
+    size_t count, struct error *error)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct error error;
-
 		/* What must be said has none. */
 		if (table[i].type == SETTING_CHOICE &&
 		    table[i].initial[0] == '\0')
 			continue;
-		(void)settings_set(
-		    settings, &table[i], table[i].initial, NULL, &error);
+		if (settings_set(
+			settings, &table[i], table[i].initial, NULL, error) < 0)
+			return -1;
 	}
+	return 0;
 }
 
-/* The path of replicache.conf beside the program, or NULL. */
-static char *
-beside_program(void)
+/* Gives the path of replicache.conf beside the program, or NULL where nobody
+ * can tell. */
+static int
+beside_program(char **beside_out, struct error *error)
 {
 	char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
 	const char *slash;
-	char *beside;
 
+	*beside_out = NULL;
 	if (n <= 0 || (size_t)n >= sizeof(path))
-		return NULL;
+		return 0;
 	path[n] = '\0';
 	slash = strrchr(path, '/');
-	if (slash == NULL ||
-	    asprintf(&beside, "%.*s/" FILE_NAME, (int)(slash - path), path) < 0)
-		return NULL;
-	return beside;
+	if (slash == NULL)
+		return 0;
+	if (asprintf(beside_out, "%.*s/" FILE_NAME, (int)(slash - path), path) <
+	    0) {
+		*beside_out = NULL;
+		return error_set(error, ERROR_CONFIG, "out of memory");
+	}
+	return 0;
 }
 
 static int
@@ -146,7 +151,8 @@ read_file(struct settings *settings, struct error *error)
 	if (named != NULL && named[0] != '\0')
 		return settings_read_file(
 		    settings, named, false, &found, error);
-	beside = beside_program();
+	if (beside_program(&beside, error) < 0)
+		return -1;
 	rc = beside == NULL
 		 ? 0
 		 : settings_read_file(settings, beside, true, &found, error);
@@ -186,8 +192,8 @@ settings_read(struct settings *settings, const char *file, struct error *error)
 	settings->lines = calloc(count, sizeof(*settings->lines));
 	if (settings->lines == NULL)
 		return error_set(error, ERROR_CONFIG, "out of memory");
-	set_defaults(settings, table, count);
-	if (read_file(settings, error) < 0)
+	if (set_defaults(settings, table, count, error) < 0 ||
+	    read_file(settings, error) < 0)
 		return -1;
 	return read_environment(settings, table, count, error);
 }
