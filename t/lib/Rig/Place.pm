@@ -23,8 +23,8 @@ use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(srcdir builddir program workdir wait_until
-    start_process stop_process reap_process process_lives slurp spew find_tool
-    server_user);
+    start_process stop_process reap_process process_lives report_in slurp spew
+    find_tool server_user);
 
 my $work;
 my $guard_pid;
@@ -99,15 +99,17 @@ sub guard
 	my ($read) = @_;
 	my @started;
 	while (defined(my $line = <$read>)) {
-		if ($line =~ /^start (\d+) (\w+)/) {
-			push @started, [$1, $2];
+		if ($line =~ /^start (\d+) (\w+) (\d*)/) {
+			push @started, [$1, $2, $3];
 		} elsif ($line =~ /^ended (\d+)/) {
 			my $ended = $1;
 			@started = grep { $_->[0] != $ended } @started;
 		}
 	}
 	for my $entry (reverse @started) {
-		my ($pid, $signal) = @$entry;
+		my ($pid, $signal, $since) = @$entry;
+		# Its number may be another's by now.
+		next if started_at($pid) ne $since;
 		kill $signal, $pid;
 		my $end = time + 5;
 		sleep 0.01 while process_lives($pid) && time < $end;
@@ -139,6 +141,15 @@ sub process_lives
 	open my $stat, '<', "/proc/$pid/stat" or return 1;
 	my $line = <$stat> // '';
 	return $line =~ /\) Z / ? 0 : 1;
+}
+
+# When the process started, as Linux counts; '' elsewhere, or when it is gone.
+sub started_at
+{
+	my ($pid) = @_;
+	open my $stat, '<', "/proc/$pid/stat" or return '';
+	my $line = <$stat> // '';
+	return (split / /, $line =~ s/.*\) //r)[19] // '';
 }
 
 # Wait for a condition; die with its description when the time is over.
@@ -181,7 +192,7 @@ sub start_process
 		print STDERR "cannot start $command->[0]: $@";
 		POSIX::_exit(127);
 	}
-	print $guard_pipe "start $pid " . ($option{signal} // 'KILL') . "\n";
+	print $guard_pipe "start $pid " . ($option{signal} // 'KILL') . ' ' . started_at($pid) . "\n";
 	return $pid;
 }
 
@@ -253,6 +264,14 @@ sub find_tool
 		return "$folder/$name" if -x "$folder/$name";
 	}
 	return undef;
+}
+
+# What a sanitizer or valgrind has found, as it stands in a log.
+sub report_in
+{
+	my ($log) = @_;
+	return $log =~ /^(?:[^\n]*(?:ERROR|WARNING): [A-Z][a-z]+Sanitizer|[^\n]*: runtime error:|==\d+== ).*/ms
+	    ? $& : ();
 }
 
 sub slurp
