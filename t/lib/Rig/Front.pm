@@ -18,9 +18,10 @@ use IO::Socket::INET;
 
 use Rig::Http;
 use Rig::Place qw(srcdir workdir start_process stop_process process_lives
-    wait_until slurp spew);
+    wait_until report_in slurp spew);
 
 my $count = 0;
+my @started;
 
 # Options, as the kind of server takes them:
 #	socket   the program's FastCGI socket
@@ -33,6 +34,7 @@ sub start
 	mkdir $folder or die "$folder: $!";
 	my $self = bless { folder => $folder, %option }, $class;
 	$self->prepare;
+	push @started, $self;
 	return $self->launch;
 }
 
@@ -122,6 +124,19 @@ sub stop
 {
 	my ($self, $signal) = @_;
 	return stop_process(delete $self->{pid}, $signal // 'TERM', 20) if defined $self->{pid};
+}
+
+# Of a program that the server has started, the log is the server's.
+my $owner = $$;
+
+END {
+	if ($$ == $owner) {
+		my $status = $?;
+		$_->stop for @started;
+		my @report = map { report_in($_->log) } @started;
+		print STDERR map { "a report:\n$_" =~ s/^/# /gmr . "\n" } @report;
+		$? = $status || (@report ? 1 : 0);
+	}
 }
 
 1;

@@ -19,16 +19,16 @@ use Socket qw(SOCK_STREAM);
 
 use Rig::Fastcgi;
 use Rig::Place qw(program workdir start_process stop_process reap_process
-    process_lives slurp spew);
+    process_lives report_in slurp spew);
 use Rig::Secrets;
 
 our @EXPORT_OK = qw(params);
 
 my $count = 0;
 
-# The logs of the programs that were started, and lines with secrets that were
-# found as CGI.
-my (@log, @leaked);
+# The programs that were started, their logs, and what was found as CGI that no log
+# may have: secrets, and what a sanitizer or valgrind has to say.
+my (@started, @log, @leaked);
 
 # What a program under test is told unless the test says otherwise: no file of
 # this machine, and a busy machine may take a second to connect.
@@ -90,7 +90,7 @@ sub cgi
 	my $status = reap_process($pid, $option{seconds} // 60);
 	my $answer = Rig::Fastcgi::parse_cgi(slurp("$base.out"));
 	$answer->{stderr} = slurp("$base.err");
-	push @leaked, Rig::Secrets::found($answer->{stderr});
+	push @leaked, unwanted($answer->{stderr});
 	$answer->{exit} = $status;
 	unlink glob "$base.*";
 	return $answer;
@@ -127,7 +127,8 @@ sub start
 	$self->{pid} = start_process(
 		[ @{ $option{-command} // [ program() ] }, @{ $option{-arguments} // [] } ],
 		stdin => $listener, stdout => $error, stderr => $error, clean => 1,
-		signal => 'TERM', environment => { %usual, %environment });
+		environment => { %usual, %environment });
+	push @started, $self;
 	return $self;
 }
 
@@ -182,19 +183,26 @@ sub stop
 	return stop_process(delete $self->{pid}, $signal // 'TERM', 10);
 }
 
-# A test whose programs have logged a secret fails. Where a process was forked
-# off only the first one looks.
+sub unwanted
+{
+	my ($text) = @_;
+	return ((map { "a secret in a log: $_" } Rig::Secrets::found($text)),
+	    map { "a report:\n$_" } report_in($text));
+}
+
+# A test whose programs have logged such fails. Those that run yet are ended: what
+# they leak is told then. Where a process was forked off only the first one looks.
 my $owner = $$;
 
 END {
 	if ($$ == $owner) {
-		for my $log (grep { -e } @log) {
-			push @leaked, Rig::Secrets::found(slurp($log));
-		}
-		if (@leaked) {
-			print STDERR map { "# a secret in a log: $_\n" } @leaked;
-			$? ||= 1;
-		}
+		my $status = $?;
+		my @running = grep { $_->is_alive } @started;
+		kill 'TERM', map { $_->{pid} } @running;
+		$_->stop for @running;
+		push @leaked, map { unwanted(slurp($_)) } grep { -e } @log;
+		print STDERR map { s/^/# /gmr . "\n" } @leaked;
+		$? = $status || (@leaked ? 1 : 0);
 	}
 }
 
