@@ -263,12 +263,12 @@ read_token(struct auth *auth, const char *token, struct arena *arena,
 	    .issuer = settings->jwt_issuer,
 	    .subject = settings->jwt_subject,
 	    .leeway = settings->jwt_leeway,
+	    .now = time(NULL),
 	};
 	int rc;
 
 	pthread_rwlock_rdlock(&auth->lock);
-	rc = token_read(
-	    token, auth->key, &rules, time(NULL), arena, identity, error);
+	rc = token_read(token, auth->key, &rules, arena, identity, error);
 	pthread_rwlock_unlock(&auth->lock);
 	return rc;
 }

@@ -35,7 +35,6 @@ struct parts {
 struct reading {
 	struct token_key *key;
 	const struct token_rules *rules;
-	int64_t now;
 	struct arena *arena;
 };
 
@@ -212,21 +211,21 @@ static int
 check_times(const struct reading *reading, const struct scan_value *expires,
     const struct scan_value *begins, struct error *error)
 {
-	int64_t time;
+	int64_t now = reading->rules->now, time;
 
 	if (!read_time(expires, &time))
 		return refuse(error, "has no `exp` that is a time");
-	if (reading->now >= time + reading->rules->leeway)
+	if (now >= time + reading->rules->leeway)
 		return error_set(error, ERROR_INVALID_TOKEN,
-		    "the token expired %" PRId64 " s ago", reading->now - time);
+		    "the token expired %" PRId64 " s ago", now - time);
 	if (begins->kind == SCAN_NONE)
 		return 0;
 	if (!read_time(begins, &time))
 		return refuse(error, "has an `nbf` that is no time");
-	if (reading->now < time - reading->rules->leeway)
+	if (now < time - reading->rules->leeway)
 		return error_set(error, ERROR_INVALID_TOKEN,
 		    "the token is not valid for another %" PRId64 " s",
-		    time - reading->now);
+		    time - now);
 	return 0;
 }
 
@@ -315,11 +314,11 @@ read_claims(const struct reading *reading, const struct parts *parts,
 
 int
 token_read(const char *token, struct token_key *key,
-    const struct token_rules *rules, int64_t now, struct arena *arena,
+    const struct token_rules *rules, struct arena *arena,
     struct identity *identity, struct error *error)
 {
 	const struct reading reading = {
-	    .key = key, .rules = rules, .now = now, .arena = arena};
+	    .key = key, .rules = rules, .arena = arena};
 	struct parts parts = {0};
 
 	if (split(token, &parts, error) < 0 ||

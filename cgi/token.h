@@ -27,18 +27,19 @@ struct token_key;
 /* Bytes of a user's name, as many as OpenID Connect lets a `sub` have. */
 #define TOKEN_USER_MAX 255
 
-/* What a token must say. The strings may be "", but for `subject`. */
+/* What a token must say, and when. The strings may be "", but for `subject`. */
 struct token_rules {
 	const char *audience; /* one of `aud`; "": there must be no `aud` */
 	const char *issuer;   /* `iss`; "": it may be any */
 	const char *subject;  /* the claim that names the user */
 	long leeway;          /* s that the signer's clock may be off ours */
+	int64_t now;          /* s since 1970 */
 };
 
 /*
- * Reads TOKEN, which says who asks at NOW (s since 1970), into IDENTITY: its
- * user and its claims as they were signed, in memory from ARENA. Fails by
- * ERROR_INVALID_TOKEN, with the reason for the log, never the token, unless
+ * Reads TOKEN, which says who asks, into IDENTITY: its user and its claims as
+ * they were signed, in memory from ARENA. Fails by ERROR_INVALID_TOKEN, with
+ * the reason for the log, never the token, unless
  *
  * - it is three parts of base64url and has at most TOKEN_MAX bytes,
  * - KEY has signed it, and `alg` is KEY's algorithm; there is no `crit`,
@@ -48,7 +49,7 @@ struct token_rules {
  * - the user is a string of 1 to TOKEN_USER_MAX bytes.
  */
 int token_read(const char *token, struct token_key *key,
-    const struct token_rules *rules, int64_t now, struct arena *arena,
+    const struct token_rules *rules, struct arena *arena,
     struct identity *identity, struct error *error);
 
 #endif

@@ -73,16 +73,18 @@ check_identity(const struct identity *identity)
 static bool
 is_taken(const char *token)
 {
-	const struct token_rules rules = {
-	    .audience = "", .issuer = "", .subject = "sub", .leeway = 60};
+	const struct token_rules rules = {.audience = "",
+	    .issuer = "",
+	    .subject = "sub",
+	    .leeway = 60,
+	    .now = NOW};
 	struct identity identity;
 	struct error error = {0};
 	struct arena arena;
 	int rc;
 
 	arena_init(&arena, 1 << 20);
-	rc = token_read(
-	    token, get_key(), &rules, NOW, &arena, &identity, &error);
+	rc = token_read(token, get_key(), &rules, &arena, &identity, &error);
 	if (rc == 0)
 		check_identity(&identity);
 	else
