@@ -14,7 +14,9 @@ use Test::More;
 use Rig::Apache;
 use Rig::Behind;
 use Rig::Cluster;
+use Rig::Place qw(workdir slurp start_process stop_process wait_until);
 use Rig::Program;
+use Rig::Stream;
 use Rig::Sync qw(push_body);
 
 my @by = grep { Rig::Apache->is_installed($_) } qw(fcgid cgi cgid);
@@ -25,8 +27,9 @@ my $cluster = Rig::Cluster->start;
 sub start
 {
 	my ($database, %option) = @_;
+	my %settings = %{ delete $option{settings} // {} };
 	return Rig::Apache::Shared->start(example => 'apache/htaccess', %option,
-		environment => { %Rig::Program::usual,
+		environment => { %Rig::Program::usual, %settings,
 			REPLICACHE_DATABASE => $cluster->conninfo($database) });
 }
 
@@ -66,6 +69,39 @@ subtest "mod_fcgid's default limit" => sub {
 	is($session->value('select count(*) from journal'), 1, 'and changes nothing');
 	is($push->('c', 1000), 200, 'others go on');
 	is($front->stop, 0, 'the server ends in order');
+};
+
+# Where the host has told mod_fcgid to keep nothing back, streams flow if they are
+# asked for, by HTTP/2 too.
+subtest 'FcgidOutputBufferSize 0' => sub {
+	plan skip_all => 'no mod_fcgid here' unless grep { $_ eq 'fcgid' } @by;
+	my $database = $cluster->database('cases');
+	my $session = $cluster->session($database);
+	my $version = sub { $session->value('select max(version) from replicache_version') };
+	my $http2 = Rig::Apache->is_installed('http2') && qx(curl --version 2>/dev/null) =~ /\bHTTP2\b/;
+	my $front = start($database, by => 'fcgid', settings => { REPLICACHE_POKE => 'stream' },
+		modules => [ $http2 ? 'http2' : () ],
+		lines => "FcgidOutputBufferSize 0\n" . ($http2 ? "Protocols h2c http/1.1\n" : ''));
+	my $before = $version->();
+	my $stream = Rig::Stream->http($front->{port}, version => $before);
+	is($stream->status, 200, 'a stream') or return;
+	$session->query(q(insert into item (id, body) values ('flows', '1')));
+	is($stream->poke(20), $version->(), 'flows');
+	SKIP: {
+		skip 'no HTTP/2 here', 2 unless $http2;
+		my $file = workdir() . '/http2';
+		open my $out, '>', $file or die "$file: $!";
+		my $pid = start_process([ 'curl', '-sNi', '--http2-prior-knowledge', '-H', 'Accept: text/event-stream',
+			"http://127.0.0.1:$front->{port}/replicache/poke?version=" . $version->() ], stdout => $out);
+		wait_until(sub { slurp($file) =~ m{^HTTP/2 200}m && slurp($file) =~ /^retry:/m }, 'a stream by HTTP/2', 20);
+		$session->query(q(insert into item (id, body) values ('flows too', '1')));
+		my $poke = $version->();
+		ok(wait_until(sub { slurp($file) =~ /^id: $poke$/m }, 'a poke by HTTP/2', 20), 'by HTTP/2 too');
+		stop_process($pid);
+		is($front->request('GET', '/health')->{status}, 200, 'and the site is well');
+	}
+	$stream->close;
+	ok(defined $front->stop, 'the server ends');
 };
 
 done_testing;

@@ -68,7 +68,8 @@ sub included
 
 # Apache as on a shared host: the site has a folder with an .htaccess, the
 # program and its settings, and Apache starts the program. The option "by" is
-# fcgid, cgi or cgid; max_body, what the host lets mod_fcgid take.
+# fcgid, cgi or cgid; max_body, what the host lets mod_fcgid take; modules, more of
+# Apache's.
 package Rig::Apache::Shared;
 
 our @ISA = ('Rig::Apache');
@@ -82,7 +83,7 @@ sub modules
 {
 	my ($self) = @_;
 	return ($self->{by} eq 'cgi' ? 'mpm_prefork' : 'mpm_event',
-	    qw(authz_core mime rewrite), $self->{by});
+	    qw(authz_core mime rewrite), $self->{by}, @{ $self->{modules} // [] });
 }
 
 sub place { return $_[0]->documents . '/replicache' }
