@@ -48,6 +48,7 @@ struct db {
 	size_t prepared_size;
 	struct pending *pending; /* a ring */
 	size_t pending_size, pending_head, pending_count;
+	size_t groups;        /* of those pending, ended by a PENDING_SYNC */
 	long patience;        /* ms */
 	int64_t deadline;     /* clock_ms() after which waiting fails */
 	bool failed;          /* a statement of the current group failed ... */
@@ -109,7 +110,7 @@ lose(struct db *db, struct error *error, const char *why)
 		db->failed = true;
 	}
 	*error = db->failure;
-	db->pending_count = 0;
+	db->pending_count = db->groups = 0;
 	PQfinish(db->conn);
 	db->conn = NULL;
 	return -1;
@@ -251,12 +252,16 @@ push_pending(struct db *db, enum pending_kind kind, size_t statement)
 	at = (db->pending_head + db->pending_count++) % db->pending_size;
 	db->pending[at].kind = kind;
 	db->pending[at].statement = statement;
+	if (kind == PENDING_SYNC)
+		db->groups++;
 	return 0;
 }
 
 static void
 pop_pending(struct db *db)
 {
+	if (db->pending[db->pending_head].kind == PENDING_SYNC)
+		db->groups--;
 	db->pending_head = (db->pending_head + 1) % db->pending_size;
 	db->pending_count--;
 }
@@ -338,6 +343,17 @@ db_sync(struct db *db, struct error *error)
 	return 0;
 }
 
+/* libpq that had no memory for the mark that ends a group has dropped it, and
+ * would wait for it for ever. */
+static bool
+wants_memory(const PGconn *conn)
+{
+	static const char complaint[] = "out of memory";
+
+	return strncmp(
+		   PQerrorMessage(conn), complaint, sizeof(complaint) - 1) == 0;
+}
+
 /* Sends and reads until a result is there; -1 when the connection is lost. */
 static int
 wait_result(struct db *db, struct error *error)
@@ -351,6 +367,8 @@ wait_result(struct db *db, struct error *error)
 			unsent = 0;
 		if (!PQisBusy(db->conn))
 			return 0;
+		if (wants_memory(db->conn))
+			return lose(db, error, "out of memory");
 		if (!db_connect_wait(db->conn,
 			unsent ? POLLIN | POLLOUT : POLLIN, db->deadline))
 			return lose(db, error, "no answer in time");
@@ -359,6 +377,7 @@ wait_result(struct db *db, struct error *error)
 	}
 }
 
+/* The next result, NULL at the end of a statement's. */
 static int
 next_result(struct db *db, PGresult **out, struct error *error)
 {
@@ -368,6 +387,16 @@ next_result(struct db *db, PGresult **out, struct error *error)
 		return -1;
 	*out = PQgetResult(db->conn);
 	return 0;
+}
+
+/* The first result of a statement, or one of its rows. There is one, unless
+ * libpq had no memory for it: then nobody knows where in its answer we are. */
+static int
+some_result(struct db *db, PGresult **out, struct error *error)
+{
+	if (next_result(db, out, error) < 0)
+		return -1;
+	return *out == NULL ? lose(db, error, "a result is missing") : 0;
 }
 
 /* Notes the failure in RESULT, unless an earlier one of the group made it. */
@@ -418,7 +447,7 @@ take_prepare(struct db *db, struct error *error)
 	size_t index = db->pending[db->pending_head].statement;
 	PGresult *result;
 
-	if (next_result(db, &result, error) < 0)
+	if (some_result(db, &result, error) < 0)
 		return -1;
 	db->prepared[index] = succeeded(result) ? PREPARED_YES : PREPARED_NO;
 	if (!succeeded(result))
@@ -464,7 +493,7 @@ db_take(struct db *db, struct db_result **result_out, struct error *error)
 		*result_out = NULL;
 	if (db->conn == NULL)
 		return lost(db, error);
-	if (take_prepares(db, error) < 0 || next_result(db, &result, error) < 0)
+	if (take_prepares(db, error) < 0 || some_result(db, &result, error) < 0)
 		return -1;
 	if (!succeeded(result)) {
 		note_failure(db, result);
@@ -495,11 +524,13 @@ db_take_row(struct db *db, struct db_result **result_out, struct error *error)
 	if (!db->streaming) {
 		if (take_prepares(db, error) < 0)
 			return -1;
-		PQsetSingleRowMode(db->conn);
+		/* All rows in one result would be taken for none. */
+		if (!PQsetSingleRowMode(db->conn))
+			return lose(db, error, "rows can't be had singly");
 		db->streaming = true;
 	}
 	db->deadline = clock_ms() + db->patience;
-	if (next_result(db, &result, error) < 0)
+	if (some_result(db, &result, error) < 0)
 		return -1;
 	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {
 		*result_out = (struct db_result *)result;
@@ -535,6 +566,9 @@ db_finish(struct db *db, struct error *error)
 			return 0;
 		if (db->pending[db->pending_head].kind == PENDING_SYNC)
 			break;
+		/* The server keeps answers to itself up to a mark. */
+		if (db->groups == 0)
+			return lose(db, error, "a group was left unfinished");
 		db->streaming = false;
 		if (db_take(db, NULL, &ignored) < 0 && db->conn == NULL)
 			return lost(db, error);
