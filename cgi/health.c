@@ -13,15 +13,19 @@
 #include "health.h"
 
 #include <json-c/json.h>
+#include <string.h>
 
 #include "app.h"
+#include "buffer.h"
 #include "clock.h"
 #include "db.h"
 #include "error.h"
+#include "jsonw.h"
 #include "log.h"
 #include "metrics.h"
 #include "pool.h"
 #include "registry.h"
+#include "route.h"
 #include "schema.h"
 
 enum {
@@ -68,10 +72,23 @@ ask(struct db *db, struct db_result **result, struct error *error)
 	return 0;
 }
 
+/* Adds VALUE, which it takes over. Without memory there is no answer any more.
+ */
+static void
+add(json_object **answer, const char *name, json_object *value)
+{
+	if (*answer != NULL && value != NULL &&
+	    json_object_object_add(*answer, name, value) == 0)
+		return;
+	json_object_put(value);
+	json_object_put(*answer);
+	*answer = NULL;
+}
+
 /* Adds what the database says, and the reason if it can't serve or is
  * *DEGRADED; false if it can't serve. */
 static bool
-examine(struct exchange *exchange, json_object *answer, bool *degraded)
+examine(struct exchange *exchange, json_object **answer, bool *degraded)
 {
 	struct error error = {0};
 	struct db *db = pool_get(exchange->app->pool, &error);
@@ -87,6 +104,7 @@ examine(struct exchange *exchange, json_object *answer, bool *degraded)
 	} else {
 		bool standby = db_bool(result, 0, HEALTH_IN_RECOVERY);
 		int64_t number = db_int64(result, 0, HEALTH_SCHEMA_NUMBER);
+		int64_t version = db_int64(result, 0, HEALTH_VERSION);
 
 		if (number != SCHEMA_NUMBER)
 			reason = number < SCHEMA_NUMBER ? "schema too old"
@@ -94,20 +112,16 @@ examine(struct exchange *exchange, json_object *answer, bool *degraded)
 		else
 			*degraded = lost_history(
 			    exchange->app, db_int64(result, 0, HEALTH_EPOCH));
-		json_object_object_add(
-		    answer, "schema", json_object_new_int64(number));
-		json_object_object_add(answer, "version",
-		    json_object_new_int64(db_int64(result, 0, HEALTH_VERSION)));
-		json_object_object_add(
-		    answer, "standby", json_object_new_boolean(standby));
+		add(answer, "schema", json_object_new_int64(number));
+		add(answer, "version", json_object_new_int64(version));
+		add(answer, "standby", json_object_new_boolean(standby));
 	}
 	if (reason != NULL) {
 		log_debug("health: %s: %s", reason, error.message);
-		json_object_object_add(
-		    answer, "reason", json_object_new_string(reason));
+		add(answer, "reason", json_object_new_string(reason));
 	}
 	if (*degraded)
-		json_object_object_add(answer, "reason",
+		add(answer, "reason",
 		    json_object_new_string("the database has lost history: "
 					   "replicache_new_epoch()"));
 	db_result_free(result);
@@ -115,24 +129,54 @@ examine(struct exchange *exchange, json_object *answer, bool *degraded)
 	return reason == NULL;
 }
 
+/* json-c's own writer leaves out what it has no memory for, and does not say
+ * so. */
+static void
+write_answer(struct buffer *out, json_object *answer)
+{
+	const char *separator = "{";
+
+	json_object_object_foreach(answer, name, value)
+	{
+		buffer_append_string(out, separator);
+		jsonw_string(out, name, strlen(name));
+		buffer_append_byte(out, ':');
+		if (json_object_is_type(value, json_type_boolean))
+			buffer_append_string(out,
+			    json_object_get_boolean(value) ? "true" : "false");
+		else if (json_object_is_type(value, json_type_int))
+			jsonw_int64(out, json_object_get_int64(value));
+		else
+			jsonw_string(out, json_object_get_string(value),
+			    (size_t)json_object_get_string_len(value));
+		separator = ",";
+	}
+	buffer_append_byte(out, '}');
+}
+
 enum exchange_state
 health_handle(struct exchange *exchange)
 {
+	bool authorized = exchange->request.authorization[0] != '\0';
 	json_object *answer = json_object_new_object();
 	bool degraded = false;
-	bool well = examine(exchange, answer, &degraded);
+	bool well = examine(exchange, &answer, &degraded);
 
 	/* For replicache-admin check: web servers like to keep it. */
-	json_object_object_add(answer, "authorization",
-	    json_object_new_boolean(
-		exchange->request.authorization[0] != '\0'));
-	json_object_object_add(answer, "status",
+	add(&answer, "authorization", json_object_new_boolean(authorized));
+	add(&answer, "status",
 	    json_object_new_string(degraded ? "degraded"
 				   : well   ? "ok"
 					    : "unavailable"));
-	response_json(&exchange->response, well ? 200 : 503,
-	    json_object_to_json_string_ext(
-		answer, JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (answer == NULL) {
+		struct error error;
+
+		error_set(&error, ERROR_UNAVAILABLE, "out of memory");
+		route_refuse(exchange, &error);
+		return EXCHANGE_ANSWERED;
+	}
+	response_json(&exchange->response, well ? 200 : 503, "");
+	write_answer(&exchange->response.body, answer);
 	json_object_put(answer);
 	return EXCHANGE_ANSWERED;
 }
