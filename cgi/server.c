@@ -47,14 +47,20 @@
 /* A worker's stack: no recursion and no large arrays. */
 #define WORKER_STACK ((size_t)256 * 1024)
 
+struct worker {
+	struct server *server;
+	pthread_t thread;
+	unsigned char *scratch; /* listener_scratch_size bytes */
+};
+
 struct server {
 	struct app *app;
 	struct listener *listener;
 	struct gate gate;
 	pthread_mutex_t lock;
 	struct exchange *first, *last; /* answers that wait to be sent */
-	pthread_t *threads;
-	long thread_count;
+	struct worker *workers;
+	long worker_count;
 	bool busy;      /* a request was seen since memory was given back */
 	int64_t rested; /* clock_ms() of that */
 };
@@ -133,14 +139,10 @@ serve(struct server *server, int fd)
 static void *
 work(void *argument)
 {
-	struct server *server = argument;
-	unsigned char *scratch = malloc(listener_scratch_size);
+	struct worker *worker = argument;
+	struct server *server = worker->server;
 	int fd;
 
-	if (scratch == NULL) {
-		log_error("a worker has no memory");
-		return NULL;
-	}
 	for (;;) {
 		enum listener_event event;
 
@@ -148,7 +150,7 @@ work(void *argument)
 		do {
 			resume_all(server);
 		} while (gate_pass(&server->gate));
-		event = listener_wait(server->listener, scratch, &fd);
+		event = listener_wait(server->listener, worker->scratch, &fd);
 		if (event == LISTENER_STOPPED)
 			break;
 		if (event == LISTENER_SLOW)
@@ -158,7 +160,6 @@ work(void *argument)
 		if (event == LISTENER_SLOW)
 			gate_wait_end(&server->gate);
 	}
-	free(scratch);
 	return NULL;
 }
 
@@ -178,23 +179,40 @@ block_signals(sigset_t *wanted)
 	sigaddset(wanted, SIGHUP);
 }
 
+/* Starts WORKER, or gives why it can't. */
 static int
-start_threads(struct server *server, struct error *error)
+start_worker(struct worker *worker, const pthread_attr_t *attributes)
+{
+	int rc;
+
+	worker->scratch = malloc(listener_scratch_size);
+	if (worker->scratch == NULL)
+		return ENOMEM;
+	rc = pthread_create(&worker->thread, attributes, work, worker);
+	if (rc != 0)
+		free(worker->scratch);
+	return rc;
+}
+
+static int
+start_workers(struct server *server, struct error *error)
 {
 	long wanted = server->app->settings->workers;
 	pthread_attr_t attributes;
 	int rc = 0;
 
-	server->threads = calloc((size_t)wanted, sizeof(*server->threads));
-	if (server->threads == NULL)
+	server->workers = calloc((size_t)wanted, sizeof(*server->workers));
+	if (server->workers == NULL)
 		return error_set(error, ERROR_CONFIG, "out of memory");
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, WORKER_STACK);
-	while (rc == 0 && server->thread_count < wanted) {
-		rc = pthread_create(&server->threads[server->thread_count],
-		    &attributes, work, server);
+	while (rc == 0 && server->worker_count < wanted) {
+		struct worker *worker = &server->workers[server->worker_count];
+
+		worker->server = server;
+		rc = start_worker(worker, &attributes);
 		if (rc == 0)
-			server->thread_count++;
+			server->worker_count++;
 	}
 	pthread_attr_destroy(&attributes);
 	if (rc != 0)
@@ -204,12 +222,15 @@ start_threads(struct server *server, struct error *error)
 }
 
 static void
-stop_threads(struct server *server)
+stop_workers(struct server *server)
 {
 	gate_open(&server->gate);
 	listener_stop(server->listener);
-	for (long i = 0; i < server->thread_count; i++)
-		pthread_join(server->threads[i], NULL);
+	for (long i = 0; i < server->worker_count; i++) {
+		pthread_join(server->workers[i].thread, NULL);
+		free(server->workers[i].scratch);
+	}
+	free(server->workers);
 }
 
 /* Gives the memory of a burst back once nothing is under way. */
@@ -279,7 +300,7 @@ drain(struct server *server)
 static void
 serve_and_drain(struct server *server, const sigset_t *wanted)
 {
-	log_info("serving with %ld workers", server->thread_count);
+	log_info("serving with %ld workers", server->worker_count);
 	FAULT(SERVING);
 	log_info("signal %d: finishing", watch(server, wanted));
 	if (drain(server))
@@ -348,16 +369,15 @@ server_run(struct app *app, int fd, struct error *error)
 	app->server = server;
 	app->streams =
 	    streams_new(app->settings, allow_streams(app->settings), error);
-	rc = app->streams == NULL ? -1 : start_threads(server, error);
+	rc = app->streams == NULL ? -1 : start_workers(server, error);
 	if (rc == 0)
 		serve_and_drain(server, &wanted);
-	stop_threads(server);
+	stop_workers(server);
 	streams_free(app->streams);
 	app->streams = NULL;
 	app->server = NULL;
 	pool_watch(app->pool, NULL, NULL, NULL);
 	gate_fini(&server->gate);
-	free(server->threads);
 	pthread_mutex_destroy(&server->lock);
 	listener_free(server->listener);
 	free(server);
