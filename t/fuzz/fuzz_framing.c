@@ -2,21 +2,26 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Fuzz target: any bytes are judged as a connection that grows, as they are
- * and as the parameters of a request. What was decided stays decided.
- *
- * With libFuzzer:
- *	clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Icgi \
- *	    -I<where config.h is> t/fuzz/fuzz_framing.c cgi/framing.c \
- *	    -o fuzz_framing
- *	./fuzz_framing -max_len=4096 found
+ * and as the parameters of a request. What was decided stays decided. What is
+ * called a request goes on to libfcgi, which must read it as it is read here:
+ * the same parameters, the same body.
  */
 #include "config.h"
 
 #include "fuzz.h"
 
-#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "fastcgi.h"
 #include "framing.h"
+
+const struct fuzz_target fuzz_target = FUZZ_TARGET(
+    "fuzz/framing", "\0\0\0\1\1\1\2\3\4\4\5\5\6\x08\x10\x7f\x80\x81\xff=A");
+
+/* The types of records, FastCGI specification section 8. */
+#define PARAMS 4
+#define BODY 5
 
 /* Beginnings of a connection that are judged, at most. */
 #define STEPS 64
@@ -69,6 +74,152 @@ put_record(uint8_t *at, uint8_t type, const uint8_t *content, size_t size)
 	return sizeof(header) + size;
 }
 
+/* All content of the records of TYPE in the request DATA, one behind another,
+ * at TO. Returns its size. */
+static size_t
+content_of(uint8_t type, const uint8_t *data, size_t size, uint8_t *to)
+{
+	size_t at = 0, n = 0;
+
+	while (size - at >= 8) {
+		const uint8_t *header = data + at;
+		size_t content = (size_t)header[4] << 8 | header[5];
+
+		at += 8 + content + header[6];
+		fuzz_check(at <= size);
+		if (header[1] == type && content == 0)
+			break;
+		if (header[1] == type)
+			memcpy(to + n, header + 8, content);
+		n += header[1] == type ? content : 0;
+	}
+	return n;
+}
+
+static size_t
+length_of(struct fuzz_input *params)
+{
+	size_t length = fuzz_byte(params);
+
+	if ((length & 0x80) == 0)
+		return length;
+	length = (length & 0x7f) << 8 | fuzz_byte(params);
+	length = length << 8 | fuzz_byte(params);
+	return length << 8 | fuzz_byte(params);
+}
+
+/* The next parameter; NULL at the end. */
+static char *
+next_param(struct fuzz_input *params, char **value_out)
+{
+	size_t name, value;
+	char *text;
+
+	if (params->at == params->end)
+		return NULL;
+	name = length_of(params);
+	value = length_of(params);
+	fuzz_check(name + value <= (size_t)(params->end - params->at));
+	text = fuzz_copy(params->at, name);
+	*value_out = fuzz_copy(params->at + name, value);
+	params->at += name + value;
+	return text;
+}
+
+/* Of two parameters of one name the first counts. */
+static bool
+was_before(const struct fuzz_input *params, const char *name, size_t count)
+{
+	struct fuzz_input from = *params;
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++) {
+		char *value, *other = next_param(&from, &value);
+
+		found = found || strcmp(other, name) == 0;
+		free(other);
+		free(value);
+	}
+	return found;
+}
+
+static void
+check_params(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+	const struct fuzz_input all = {bytes, bytes + size};
+	struct fuzz_input params = all;
+	char *name, *value;
+
+	for (size_t n = 0; (name = next_param(&params, &value)) != NULL; n++) {
+		const char *got = transport->ops->param(transport, name);
+
+		if (!was_before(&all, name, n))
+			fuzz_check(got != NULL && strcmp(got, value) == 0);
+		free(name);
+		free(value);
+	}
+}
+
+static void
+check_body(struct transport *transport, const uint8_t *bytes, size_t size)
+{
+	char *got = fuzz_copy("", 0);
+	size_t at = 0;
+	ssize_t n;
+
+	do {
+		got = realloc(got, at + 100);
+		fuzz_check(got != NULL);
+		n = transport->ops->read(transport, got + at, 100);
+		fuzz_check(n >= 0);
+		at += (size_t)n;
+	} while (n > 0);
+	fuzz_check(at == size);
+	fuzz_check(memcmp(got, bytes, size) == 0);
+	free(got);
+}
+
+static void
+note_closed(void *context, int fd)
+{
+	*(int *)context = fd;
+}
+
+/* Gives a request that was found good to libfcgi. */
+static void
+check_fastcgi(const uint8_t *data, size_t size)
+{
+	static uint8_t content[FRAMING_WINDOW];
+	static bool ready;
+	int fds[2], closed = -1;
+	struct transport *transport;
+
+	if (!ready)
+		fuzz_check(fastcgi_init() == 0);
+	ready = true;
+	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	fuzz_check(write(fds[0], data, size) == (ssize_t)size);
+	/* What libfcgi would wait for in vain looks like the end. */
+	shutdown(fds[0], SHUT_WR);
+	transport = fastcgi_open(fds[1], 1000, note_closed, &closed);
+	fuzz_check(transport != NULL);
+	check_params(
+	    transport, content, content_of(PARAMS, data, size, content));
+	check_body(transport, content, content_of(BODY, data, size, content));
+	transport->ops->end(transport, true);
+	fuzz_check(closed == fds[1]);
+	close(fds[0]);
+}
+
+/* Judges what comes in pieces, and if it is a request, reads it. */
+static void
+check_connection(const uint8_t *data, size_t size)
+{
+	grow(data, size);
+	if (size < FRAMING_WINDOW && judge(data, size) == FRAMING_READY)
+		check_fastcgi(data, size);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -76,12 +227,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static uint8_t request[FRAMING_WINDOW];
 	size_t n, params = size < 32768 ? size : 32768;
 
-	grow(data, size);
+	check_connection(data, size);
 	n = put_record(request, 1, begin, sizeof(begin));
 	if (params > 0)
-		n += put_record(request + n, 4, data, params);
-	n += put_record(request + n, 4, NULL, 0);
-	n += put_record(request + n, 5, NULL, 0);
-	grow(request, n);
+		n += put_record(request + n, PARAMS, data, params);
+	n += put_record(request + n, PARAMS, NULL, 0);
+	n += put_record(request + n, BODY, NULL, 0);
+	check_connection(request, n);
 	return 0;
 }

@@ -3,14 +3,6 @@
  *
  * Fuzz target: any bytes go through the scanner, and what it accepts through
  * the walk, the decoder, and the writer and back. Any contradiction aborts.
- *
- * With libFuzzer:
- *	clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Icommon \
- *	    -I<where config.h is> t/fuzz/fuzz_scan.c common/arena.c \
- *	    common/buffer.c common/error.c common/jsonw.c common/number.c \
- *	    common/quoted.c common/scan.c -o fuzz_scan
- *	./fuzz_scan -max_len=4096 found t/corpus/json/accept \
- *	    t/corpus/json/reject
  */
 #include "config.h"
 
@@ -24,6 +16,9 @@
 #include "error.h"
 #include "jsonw.h"
 #include "scan.h"
+
+const struct fuzz_target fuzz_target =
+    FUZZ_TARGET("json/accept json/reject fuzz/scan", FUZZ_SPICE_JSON);
 
 /* Fewer than the default, so that this limit is met too. */
 #define TOKENS_MAX 2000

@@ -4,14 +4,6 @@
  * Fuzz target: any bytes are read as a token, and as the header and the claims
  * of a token that is properly signed. Only a signed one is ever taken, and then
  * what it says is what the database can hold.
- *
- * With libFuzzer:
- *	clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Icommon \
- *	    -Icgi -I<where config.h is> t/fuzz/fuzz_token.c cgi/token.c \
- *	    cgi/token_key.c common/arena.c common/base64url.c common/buffer.c \
- *	    common/error.c common/map.c common/number.c common/quoted.c \
- *	    common/scan.c -lcrypto -o fuzz_token
- *	./fuzz_token -max_len=4096 found t/corpus/json/accept
  */
 #include "config.h"
 
@@ -28,6 +20,9 @@
 #include "scan.h"
 #include "token.h"
 #include "token_key.h"
+
+const struct fuzz_target fuzz_target =
+    FUZZ_TARGET("fuzz/token", FUZZ_SPICE_JSON);
 
 #define NOW 1700000000
 
