@@ -43,6 +43,17 @@ t_145_result_fuzz_t_SOURCES = t/fuzz/fuzz_result.c $(replay)
 t_145_result_fuzz_t_LDADD = $(FUZZ_LDADD)
 t_145_result_fuzz_t_LDFLAGS = $(AM_LDFLAGS) $(call wrap,result)
 
+# What drives t/114-scan-differential.t.
+t_fuzz_differential_SOURCES = t/fuzz/differential.c t/fuzz/documents.c \
+	t/fuzz/documents.h
+t_fuzz_differential_LDADD = common/libcommon.a $(PQ_LIBS)
+
+# The scanner against JSON.parse and jsonb, on 10,000,000 documents.
+check-differential: check-programs
+	SCALE=$(or $(SCALE),1) $(TEST_ENVIRONMENT) $(PROVE) -v \
+	    $(srcdir)/t/114-scan-differential.t
+.PHONY: check-differential
+
 # For libFuzzer all of the program is compiled by clang, beside what is compiled
 # for use.
 fuzz_sanitizers = -fsanitize=address,undefined -fno-sanitize-recover=all
