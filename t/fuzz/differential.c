@@ -10,16 +10,17 @@
  *
  * Every EVERYth batch goes to Postgres too, whose function judge(bytea[]) gives
  * for each document its SQLSTATE, "" if it is a jsonb, and its text
- * (t/114-scan-differential.t). Prints what was counted; fails if anything has
- *no explanation.
+ * (t/114-scan-differential.t). Prints what was counted, by TERM earlier; fails if
+ * anything has no explanation.
  *
  * What a document means is compared by a digest that both sides make: of its
- * strings as UTF-16, its numbers as doubles, and its objects as sets of
- *members, of which the last of a name counts.
+ * strings as UTF-16, its numbers as doubles, and its objects as sets of members,
+ * the last of a name.
  */
 #include "config.h"
 
 #include <libpq-fe.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,7 +82,9 @@ struct batch {
 };
 
 static struct batch batch;
-static uint64_t counts[EXPLANATIONS], unexplained, accepted, seen_by_postgres;
+static uint64_t counts[EXPLANATIONS];
+static uint64_t done, unexplained, accepted, seen_by_postgres;
+static volatile sig_atomic_t stopped;
 
 static void *
 must(void *memory)
@@ -521,6 +524,14 @@ hear_postgres(PGconn *conn)
 		PQclear(result);
 }
 
+/* Somebody has lost patience: what was done so far is told. */
+static void
+stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
 static void
 run(uint64_t seed, uint64_t count, const struct node *node, PGconn *conn,
     uint64_t every)
@@ -528,8 +539,9 @@ run(uint64_t seed, uint64_t count, const struct node *node, PGconn *conn,
 	static struct documents documents;
 
 	documents_init(&documents, seed);
-	for (uint64_t n = 0; count > 0; n++) {
-		size_t some = count < BATCH ? (size_t)count : BATCH;
+	for (uint64_t n = 0; done < count && !stopped; n++) {
+		size_t some =
+		    count - done < BATCH ? (size_t)(count - done) : BATCH;
 		bool postgres = conn != NULL && n % every == 0;
 
 		fill(&documents, some);
@@ -541,7 +553,7 @@ run(uint64_t seed, uint64_t count, const struct node *node, PGconn *conn,
 		hear_node(node);
 		if (postgres)
 			hear_postgres(conn);
-		count -= some;
+		done += some;
 	}
 }
 
@@ -565,9 +577,11 @@ main(int argc, char **argv)
 		}
 	}
 	start_node(&node, argv[3]);
+	signal(SIGINT, stop);
+	signal(SIGTERM, stop);
 	run(strtoull(argv[1], NULL, 10), count, &node, conn, every);
 	printf("documents %llu accepted %llu postgres %llu unexplained %llu\n",
-	    (unsigned long long)count, (unsigned long long)accepted,
+	    (unsigned long long)done, (unsigned long long)accepted,
 	    (unsigned long long)seen_by_postgres,
 	    (unsigned long long)unexplained);
 	for (int i = 0; i < EXPLANATIONS; i++)

@@ -6,6 +6,9 @@
 'use strict';
 const fs = require('fs');
 
+// A refusal is no news: nobody wants to know where it came from.
+Error.stackTraceLimit = 0;
+
 const decoder = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
 const double = new Float64Array(1);
 const halves = new Uint32Array(double.buffer);
