@@ -169,10 +169,12 @@ sub launch
 		fsync => 'off', autovacuum => 'off', %{ $self->{settings} },
 	);
 	open my $log, '>>', "$self->{folder}/server.log" or die "server.log: $!";
+	# A command that stands before it drops to the server's user itself.
+	my @before = @{ $self->{before} // [] };
 	$self->{pid} = start_process(
-		[ server_tool('postgres'), '-D', "$self->{folder}/data",
+		[ @before, server_tool('postgres'), '-D', "$self->{folder}/data",
 		    map { ('-c', "$_=$setting{$_}") } sort keys %setting ],
-		stdout => $log, stderr => $log, user => server_user(),
+		stdout => $log, stderr => $log, user => @before ? undef : server_user(),
 		signal => 'QUIT');
 	wait_until(sub { $self->is_ready }, 'Postgres to start', 60);
 	return $self;
@@ -183,7 +185,7 @@ sub is_ready
 	my ($self) = @_;
 	process_lives($self->{pid})
 	    or die "Postgres ended:\n" . slurp("$self->{folder}/server.log");
-	my $file = "$self->{folder}/data/postmaster.pid";
+	my $file = ($self->{seen} // "$self->{folder}/data") . '/postmaster.pid';
 	return 0 unless -e $file;
 	my $status = eval { slurp($file) } // '';
 	return $status =~ /\A$self->{pid}\n.*^ready/ms ? 1 : 0;

@@ -30,6 +30,14 @@ sub start
 	mkdir $folder or die "$folder: $!";
 	my $self = bless { folder => $folder, path => "$folder/socket" }, $class;
 	spew("$folder/conf", configuration($folder, $fastcgi, $lines // '', %option));
+	return $self->again;
+}
+
+# Start it, with what its folder has: after stop(), again.
+sub again
+{
+	my ($self) = @_;
+	my $folder = $self->{folder};
 	open my $log, '>>', "$folder/out" or die "$folder/out: $!";
 	$self->{pid} = start_process(
 		[ find_tool('nginx'), '-p', $folder, '-c', "$folder/conf",
