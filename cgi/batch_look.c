@@ -3,16 +3,9 @@
  *
  * The first stage of a push: what the database knows of its group and its
  * clients, and what follows from that (design: push, steps 2 and 6).
- *
- * A push that was done before is answered by 200 as one that is done now: it is
- * not to be lost, even if the server is. Where a synchronous standby keeps it
- * safe it may be seen before it is there: Postgres shows it to others when the
- * wait for the standby was cancelled, and after a crash. So what this process
- * has not seen wait itself is waited for, by a commit of nothing.
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
@@ -24,7 +17,6 @@
 #include "pool.h"
 #include "protocol.h"
 #include "registry.h"
-#include "settings.h"
 
 /* The rows that a look brought, with an index of each by ID. */
 struct look {
@@ -32,7 +24,7 @@ struct look {
 	struct map group_rows, client_rows;
 	int64_t version, epoch, revision;
 	bool synchronous;
-	struct gather_queue doubtful; /* jobs done, perhaps here alone */
+	struct gather_queue doubtful; /* see batch_replicate() */
 };
 
 enum {
@@ -315,50 +307,6 @@ judge_all(struct look *look, const struct batch_context *context,
 	}
 }
 
-/* Waits until the standby has all that can be seen here. Out of time, it leaves
- * the session to the next one: it can't be cancelled without a server that
- * answers. */
-static int
-replicate(struct db *db, const struct settings *settings, struct error *error)
-{
-	char ms[24];
-	const char *const params[] = {ms};
-
-	snprintf(ms, sizeof(ms), "%ld",
-	    settings->statement_timeout + settings->lock_timeout);
-	db_set_patience(
-	    db, settings->statement_timeout + settings->lock_timeout);
-	if (db_send_id(db, STATEMENT_REPLICATE_NO_MORE, 1, params, error) < 0 ||
-	    db_send_id(db, STATEMENT_REPLICATE, 0, NULL, error) < 0 ||
-	    db_sync(db, error) < 0 || db_take(db, NULL, error) < 0 ||
-	    db_take(db, NULL, error) < 0 || db_finish(db, error) < 0)
-		return -1;
-	if (db_unreplicated(db))
-		return error_set(error, ERROR_UNAVAILABLE,
-		    "a commit did not wait for the standby");
-	return 0;
-}
-
-/* Ends the jobs in doubt: with success if the standby has what they ask for. */
-static void
-settle_doubtful(struct batch_context *context, struct db *db, struct look *look)
-{
-	struct batch_job *job;
-	struct error error;
-
-	if (look->doubtful.first == NULL)
-		return;
-	if (replicate(db, context->settings, &error) < 0) {
-		batch_fail(&look->doubtful, &error);
-		return;
-	}
-	atomic_store(&context->replicated, look->version);
-	while ((job = batch_take(&look->doubtful)) != NULL) {
-		error_reset(&job->error);
-		job->done(job);
-	}
-}
-
 int
 batch_look_through(struct batch_context *context, struct db *db,
     struct arena *arena, struct gather_queue *round, struct gather_queue *ready,
@@ -389,7 +337,7 @@ batch_look_through(struct batch_context *context, struct db *db,
 	if (registration == NULL)
 		goto out;
 	judge_all(&look, context, registration, round, ready);
-	settle_doubtful(context, db, &look);
+	batch_replicate(context, db, &look.doubtful, look.version);
 	rc = 0;
 out:
 	registry_put(context->registry, registration);

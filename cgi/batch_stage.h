@@ -109,6 +109,12 @@ int batch_look_through(struct batch_context *context, struct db *db,
     struct arena *arena, struct gather_queue *round, struct gather_queue *ready,
     struct error *error);
 
+/* Ends the jobs of DONE, whose mutations were found to be done when the
+ * database was at VERSION: with success if a synchronous standby has them, else
+ * they are to come again. */
+void batch_replicate(struct batch_context *context, struct db *db,
+    struct gather_queue *done, int64_t version);
+
 /* Applies what one transaction takes of ROUND, and leaves the rest in it; jobs
  * of which only a prefix was applied come first. */
 void batch_apply(void *context, struct gather_queue *round);
