@@ -27,7 +27,7 @@ use Rig::Place qw(srcdir workdir start_process stop_process reap_process
     process_lives wait_until find_tool slurp server_user);
 use Rig::Session;
 
-# Rig::Cluster->start(settings => {name => value}, name => 'pg')
+# Rig::Cluster->start(settings => {name => value}, name => 'pg', initdb => [option])
 sub start
 {
 	my ($class, %option) = @_;
@@ -43,7 +43,7 @@ sub start
 	}
 	chmod 0755, $folder;
 	$self->run_as_server('initdb', '-D', "$folder/data", '-A', 'trust',
-	    '-U', 'postgres', '-N', '-E', 'UTF8', '--no-locale');
+	    '-U', 'postgres', '-N', '-E', 'UTF8', '--no-locale', @{ $option{initdb} // [] });
 	$self->launch;
 	my $admin = $self->admin;
 	$admin->query('create role app login');
@@ -67,7 +67,7 @@ sub standby
 	chmod 0755, $folder;
 	my $standby = bless { %$self, folder => $folder, socket => $folder,
 		admin => undef, settings => { %{ $self->{settings} }, hot_standby => 'on' } }, ref $self;
-	$self->run_as_server('pg_basebackup', '-R', '-N', '-c', 'fast', '-D', "$folder/data",
+	$self->run_as_server('pg_basebackup', '-R', '-N', '--no-manifest', '-c', 'fast', '-D', "$folder/data",
 	    '-d', $self->conninfo('postgres', 'postgres') . " application_name=$name");
 	return $standby->launch;
 }
@@ -76,7 +76,7 @@ sub standby
 sub promote
 {
 	my ($self) = @_;
-	$self->admin->query('select pg_promote(true, 60)');
+	$self->admin->query('select pg_promote(true, 180)', 200);
 	return $self;
 }
 
@@ -154,7 +154,7 @@ sub run_as_server
 	open my $out, '>>', $log or die "$log: $!";
 	my $pid = start_process([ server_tool($tool), @arguments ],
 	    stdout => $out, stderr => $out, user => server_user());
-	my $status = reap_process($pid, 120);
+	my $status = reap_process($pid, 300);
 	die "$tool failed:\n" . slurp($log) if !defined $status || $status != 0;
 }
 
@@ -176,7 +176,7 @@ sub launch
 		    map { ('-c', "$_=$setting{$_}") } sort keys %setting ],
 		stdout => $log, stderr => $log, user => @before ? undef : server_user(),
 		signal => 'QUIT');
-	wait_until(sub { $self->is_ready }, 'Postgres to start', 60);
+	wait_until(sub { $self->is_ready }, 'Postgres to start', 180);
 	return $self;
 }
 

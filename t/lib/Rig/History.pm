@@ -7,10 +7,16 @@
 #	$history->run(rounds => 60);
 #	my @violation = $history->check;
 #
+# or, to do something meanwhile: begin(); ...; enough(); end().
+#
 # The database has schema/replicache.sql and t/sql/history.sql. A client group is
 # a process with two tabs and a user. A tab sends again all that no pull has
 # confirmed, sometimes twice at once, sometimes without waiting for the answer. It
 # has two views: one that is pulled often, and one that is pulled seldom.
+#
+# Tabs are closed and opened: what a closed one has left, the others send. Now and
+# then the page is another one, whose tabs make a new group: it takes over the
+# cookie and the rows of the old one, and recovers what that has not sent yet.
 #
 # What is checked, of every view after every pull and of the database:
 #
@@ -59,52 +65,107 @@ sub new
 		program => $program, seed => 1, violation => [], %option }, $class;
 }
 
-# Everybody at once. Options: rounds of each group, kills of sessions.
+# Everybody at once. Options: rounds of each group (undefined: until enough() is
+# called), kills of sessions. Of new(): burst, how many mutations are made at once,
+# at most; pause, the seconds before each round, at most; good, the part of mutations that certainly do not fail (those that do cost
+# much); cuts, whether answers may be cut and the database be away; poke_seconds,
+# how long a stream may take in the end.
 sub run
 {
 	my ($self, %option) = @_;
+	return $self->begin(rounds => 40, %option)->end;
+}
+
+sub begin
+{
+	my ($self, %option) = @_;
 	unlink glob workdir() . '/over*';
-	my $rounds = $option{rounds} // 40;
+	my $rounds = $option{rounds};
+	$self->{owner} = $$;
+	$self->{seconds} = $option{seconds} // 60 + ($rounds // 0) * 4;
 	my @other = (
 		sub { $self->write_outside },
 		sub { $self->kill_sessions($option{kills} // 0) },
 		map { my $program = $_; sub { $self->watch($program) } } @{ $self->{program} },
 	);
-	my @result = parallel(GROUPS + @other, sub {
+	$self->{children} = Rig::Sync::background(GROUPS + @other, sub {
 		my ($number) = @_;
 		srand $self->{seed} * 1000 + $number;
 		return $other[ $number - GROUPS ]->() if $number >= GROUPS;
 		my $result = eval { Rig::History::Group->new($self, $number)->live($rounds) };
 		spew(workdir() . "/over$number", '');
 		return $result // die $@;
-	}, 60 + $rounds * 4);
-	$self->{result} = [ @result[ 0 .. GROUPS - 1 ] ];
-	push @{ $self->{violation} }, map { @{ $_->{violation} } } grep { ref } @result;
+	});
 	return $self;
+}
+
+# The groups are to come to their end.
+sub enough { spew(workdir() . '/over', '') }
+
+sub end
+{
+	my ($self) = @_;
+	my @result = Rig::Sync::collect(delete $self->{children}, $self->{seconds});
+	$self->{result} = [ map { @$_ } @result[ 0 .. GROUPS - 1 ] ];
+	push @{ $self->{violation} },
+	    map { @{ $_->{violation} } } @{ $self->{result} }, grep { ref } @result[ GROUPS .. $#result ];
+	return $self;
+}
+
+sub count_pulls { return scalar map { @{ $_->{pulls} } } @{ $_[0]{result} } }
+
+sub close
+{
+	my ($self) = @_;
+	(delete $self->{session})->close if $self->{session};
 }
 
 sub session { return $_[0]{session} //= $_[0]{cluster}->session($_[0]{database}) }
 
-sub is_over { return !grep { !-e workdir() . "/over$_" } 0 .. GROUPS - 1 }
+# Whether the test has ended meanwhile, which ends everything.
+sub is_alone { return getppid() != $_[0]{owner} }
+
+sub is_over { return $_[0]->is_alone || !grep { !-e workdir() . "/over$_" } 0 .. GROUPS - 1 }
 
 # Somebody else's program, and now and then a purge.
 sub write_outside
 {
 	my ($self) = @_;
-	my $session = $self->{cluster}->session($self->{database});
+	my $session;
 	my $purges = 0;
 	until ($self->is_over) {
 		my $end = rand() < 0.7 ? 'commit' : 'rollback';
 		my $id = int rand 4;
-		$session->error("begin; insert into shared values ('x$id', 'psql') on conflict (id) do update set body = shared.body || '+';
+		$session //= $self->open_session // next;
+		eval { $session->error("begin; insert into shared values ('x$id', 'psql') on conflict (id) do update set body = shared.body || '+';
 			delete from kept where id = 'k$id'; select journal('psql'); $end");
-		# Everybody starts over then, which hides much.
-		$session->error(q(select replicache_purge('0'))) if rand() < 0.03 && $purges++ < PURGES;
+			# Everybody starts over then, which hides much.
+			$session->error(q(select replicache_purge('0'))) if rand() < 0.03 && $purges++ < PURGES;
+			1;
+		} or $session = $self->lose_session($session);
 		sleep rand 0.1;
 	}
-	$session->close;
+	$session->close if $session;
 	spew(workdir() . '/over-outside', '');
 	return 0;
+}
+
+# A session of one's own; undef while the database is away, which it may be.
+sub open_session
+{
+	my ($self) = @_;
+	my $session = eval { $self->{cluster}->session($self->{database}) };
+	die $@ if !$session && !$self->{cuts};
+	sleep 0.05 if !$session;
+	return $session;
+}
+
+sub lose_session
+{
+	my ($self, $session) = @_;
+	die $@ if !$self->{cuts};
+	$session->close;
+	return undef;
 }
 
 sub kill_sessions
@@ -134,12 +195,15 @@ sub watch
 	my ($self, $program) = @_;
 	my ($stream, $told, $last, $end) = (undef, 0);
 	for (;;) {
+		return 0 if $self->is_alone;
 		$stream //= Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
-		$told = $stream->poke(0.2) // $told;
-		undef $stream if $stream->{ended};
+		my $poke = eval { $stream->poke(0.2) };
+		die $@ if $@ && !($self->{cuts} && $@ =~ /no headers in time/);
+		$told = $poke // $told;
+		undef $stream if $stream->{ended} || ($stream->{status} // 200) != 200;
 		if (!defined $last && -e workdir() . '/over-outside') {
 			$last = $self->session->value('select max(version) from replicache_version');
-			$end = time + POKE_SECONDS;
+			$end = time + ($self->{poke_seconds} // POKE_SECONDS);
 		}
 		return 0 if defined $last && $told >= $last;
 		return { violation => ["P9: a stream was told of $told, not of $last"] }
@@ -202,12 +266,36 @@ sub audit
 		my %digest = map { $_->[0] => Rig::Json::decode($_->[1]) }
 		    @{ $session->query('select version, digests from audit') };
 		my %done;
-		push @{ $done{ $_->[0] } }, [ $_->[1], $_->[2] ]
-		    for @{ $session->query('select client, mutation, version from done order by mutation') };
+		# In the order of versions, the highest mutation up to each.
+		for (@{ $session->query('select client, mutation, version from done order by version, mutation') }) {
+			my $steps = $done{ $_->[0] } //= [];
+			my $before = @$steps ? $steps->[-1][0] : 0;
+			push @$steps, [ $_->[1] > $before ? $_->[1] : $before, $_->[2] ];
+		}
 		my $empty = md5_hex('');
 		{ digest => \%digest, versions => [ sort { $a <=> $b } keys %digest ], done => \%done,
 			empty => { map { ("u$_" => $empty) } 0 .. USERS - 1 } };
 	};
+}
+
+# How many of a sorted list are not above a version; $get gives an entry's.
+sub up_to
+{
+	my ($list, $version, $get) = @_;
+	my ($low, $high) = (0, scalar @$list);
+	while ($low < $high) {
+		my $middle = int(($low + $high) / 2);
+		$get->($list->[$middle]) <= $version ? ($low = $middle + 1) : ($high = $middle);
+	}
+	return $low;
+}
+
+# A client's last mutation ID at a version.
+sub last_at
+{
+	my ($steps, $version) = @_;
+	my $n = up_to($steps, $version, sub { $_[0][1] });
+	return $n == 0 ? 0 : $steps->[ $n - 1 ][0];
 }
 
 # What stood at a version.
@@ -215,13 +303,8 @@ sub at
 {
 	my ($self, $version) = @_;
 	my $audit = $self->audit;
-	my @versions = @{ $audit->{versions} };
-	my ($low, $high) = (0, scalar @versions);
-	while ($low < $high) {
-		my $middle = int(($low + $high) / 2);
-		$versions[$middle] <= $version ? ($low = $middle + 1) : ($high = $middle);
-	}
-	return $low == 0 ? $audit->{empty} : $audit->{digest}{ $versions[ $low - 1 ] };
+	my $n = up_to($audit->{versions}, $version, sub { $_[0] });
+	return $n == 0 ? $audit->{empty} : $audit->{digest}{ $audit->{versions}[ $n - 1 ] };
 }
 
 sub check_pull
@@ -232,8 +315,7 @@ sub check_pull
 	push @wrong, "P4: at $pull->{cookie} $user should not see what they do ($pull->{about})"
 	    if $self->at($pull->{cookie})->{$user} ne $pull->{digest};
 	for my $client (@{ $result->{clients} }) {
-		my $last = 0;
-		$_->[1] <= $pull->{cookie} and $last = $_->[0] for @{ $done->{$client} // [] };
+		my $last = last_at($done->{$client} // [], $pull->{cookie});
 		my $told = $pull->{ids}{$client} // 0;
 		push @wrong, "P4: at $pull->{cookie} $client was at $last, and $told is told ($pull->{about})" if $told != $last;
 	}
@@ -248,18 +330,55 @@ use Time::HiRes qw(sleep time);
 
 use Rig::Sync qw(push_body pull_body);
 
+# How often, of a hundred rounds, a tab is closed and another one opened, and the
+# page is another one.
+use constant { NEW_TAB => 2, NEW_PAGE => 1 };
+
+# So many that wait to be confirmed are enough.
+use constant QUEUE_MAX => 200;
+
 sub new
 {
-	my ($class, $history, $number) = @_;
+	my ($class, $history, $number, %option) = @_;
 	my $self = bless {
-		history => $history, number => $number, group => "g$number",
-		user => 'u' . $number % Rig::History::USERS,
-		clients => [ map { "c$number$_" } 0 .. Rig::History::TABS - 1 ],
-		made => {}, acked => {}, pulls => [], violation => [],
+		history => $history, number => $number, group => "g$number", tab => 0,
+		user => 'u' . $number % Rig::History::USERS, told => {}, %option,
+		clients => [], tabs => [], queue => [], made => {}, acked => {},
+		pulls => [], violation => [],
 	}, $class;
-	$self->{often} = Rig::Sync::View->new($self->{group}, sub { $self->ask_on(@_) });
-	$self->{seldom} = Rig::Sync::View->new($self->{group}, sub { $self->ask_on(@_) });
+	$self->open_tab for 1 .. Rig::History::TABS;
+	$self->{$_} = Rig::Sync::View->new($self->{group}, sub { $self->ask_on(@_) })
+	    for qw(often seldom);
 	return $self;
+}
+
+sub open_tab
+{
+	my ($self) = @_;
+	my $client = "c$self->{number}" . $self->{tab}++;
+	push @{ $self->{$_} }, $client for qw(clients tabs);
+}
+
+# What the other tabs see is a new client.
+sub replace_tab
+{
+	my ($self) = @_;
+	splice @{ $self->{tabs} }, rand @{ $self->{tabs} }, 1;
+	$self->open_tab;
+}
+
+# A new group, which goes on from where this one is.
+sub fork_group
+{
+	my ($self) = @_;
+	my $new = ref($self)->new($self->{history}, $self->{number},
+		group => "g$self->{number}-$self->{tab}", tab => $self->{tab}, told => $self->{told});
+	for my $about (qw(often seldom)) {
+		my $view = $self->{$about};
+		$new->{$about}{cookie} = $view->{cookie};
+		$new->{$about}{rows} = { %{ $view->{rows} } };
+	}
+	return $new;
 }
 
 sub program
@@ -275,6 +394,15 @@ sub ask
 	return $self->program->request({ %$params, REMOTE_USER => $self->{user} }, $body, seconds => 60);
 }
 
+# Whether there is a whole answer, or, if it was cut, one that looks whole.
+sub is_answer
+{
+	my ($self, $answer) = @_;
+	return 0 if $answer->{status} == 503 || $answer->{status} == 0;
+	return 1 if $answer->{end} || !$self->{history}{cuts};
+	return defined eval { Rig::Json::decode($answer->{body}) };
+}
+
 # Again, while the server can't.
 sub ask_on
 {
@@ -282,7 +410,7 @@ sub ask_on
 	my $answer;
 	for my $try (1 .. 200) {
 		$answer = $self->ask(@request);
-		return $answer if $answer->{status} != 503 && $answer->{status} != 0;
+		return $answer if $self->is_answer($answer);
 		sleep 0.02 * ($try < 10 ? $try : 10);
 	}
 	return $answer;
@@ -304,7 +432,7 @@ sub mutate
 		[ show => qq({"id":$id,"who":"u@{[ int rand Rig::History::USERS ]}"}) ],
 		[ fail => qq({"id":"k$some"}) ],
 		[ shaky => 'null' ],
-	)[ rand 8 ] };
+	)[ rand(rand() < ($self->{history}{good} // 0) ? 6 : 8) ] };
 	push @{ $self->{queue} }, [ $client, $id, $name, $args ];
 }
 
@@ -337,12 +465,13 @@ sub push_all
 sub take_answer
 {
 	my ($self, $answer, @push) = @_;
-	if ($answer->{status} == 200 && $answer->{body} eq '{}') {
+	my $cuts = $self->{history}{cuts};
+	if ($answer->{status} == 200 && ($answer->{body} eq '{}' || $cuts && $answer->{body} =~ /^\{?$/)) {
 		for my $mutation (@push) {
 			my ($client, $id) = @$mutation;
 			$self->{acked}{$client} = $id if $id > ($self->{acked}{$client} // 0);
 		}
-	} elsif ($answer->{status} != 503) {
+	} elsif ($answer->{status} != 503 && !($cuts && $answer->{status} == 0)) {
 		$self->violate("P10: a push was answered $answer->{status} $answer->{body}");
 	}
 }
@@ -389,31 +518,65 @@ sub pull
 	};
 }
 
+sub round
+{
+	my ($self) = @_;
+	sleep rand $self->{history}{pause} if $self->{history}{pause};
+	if (@{ $self->{queue} } < QUEUE_MAX) {
+		$self->mutate($self->{tabs}[ rand @{ $self->{tabs} } ]) for 0 .. rand($self->{history}{burst} // 3);
+	}
+	$self->push_all;
+	$self->pull('often') if rand() < 0.6;
+	$self->pull('seldom') if rand() < 0.08;
+	$self->trespass if rand() < 0.03;
+	$self->replace_tab if rand() * 100 < NEW_TAB;
+}
+
+# Sends what is left, and hears of it. True when nothing is.
+sub settle
+{
+	my ($self) = @_;
+	return 1 if !@{ $self->{queue} };
+	$self->push_all;
+	$self->pull('often');
+	my $ids = $self->{often}{ids};
+	$self->{queue} = [ grep { $_->[1] > ($ids->{ $_->[0] } // 0) } @{ $self->{queue} } ];
+	return !@{ $self->{queue} };
+}
+
+sub result
+{
+	my ($self) = @_;
+	return { map { $_ => $self->{$_} } qw(user clients acked pulls violation) };
+}
+
+# The life of a browser: rounds of them, or until there were enough. Returns what
+# became of each of its groups.
 sub live
 {
 	my ($self, $rounds) = @_;
-	for my $round (1 .. $rounds) {
-		$self->mutate($self->{clients}[ rand Rig::History::TABS ]) for 0 .. rand 3;
-		$self->push_all;
-		$self->pull('often') if rand() < 0.6;
-		$self->pull('seldom') if rand() < 0.08;
-		$self->trespass if rand() < 0.03;
+	my ($group, @old) = ($self);
+	for (my $round = 0; defined $rounds ? $round < $rounds : !-e Rig::Place::workdir() . '/over'; $round++) {
+		POSIX::_exit(1) if $self->{history}->is_alone;
+		if (rand() * 100 < NEW_PAGE) {
+			push @old, $group;
+			$group = $group->fork_group;
+		}
+		$group->round;
+		$_->settle for @old;
 	}
 	my $end = time + 60;
-	while (@{ $self->{queue} } && time < $end) {
-		$self->push_all;
-		$self->pull('often');
-		my $ids = $self->{often}{ids};
-		$self->{queue} = [ grep { $_->[1] > ($ids->{ $_->[0] } // 0) } @{ $self->{queue} } ];
+	for my $one ($group, @old) {
+		1 until $one->settle || time > $end;
+		$one->violate('P7: ' . @{ $one->{queue} } . ' mutations are never confirmed') if @{ $one->{queue} };
+		$one->pull($_) for qw(often seldom);
 	}
-	$self->violate('P7: ' . @{ $self->{queue} } . ' mutations are never confirmed') if @{ $self->{queue} };
-	$self->pull($_) for qw(often seldom);
 	my $session = $self->{history}{cluster}->session($self->{history}{database});
 	for my $owner (keys %{ $self->{told} }) {
 		$self->violate("P8: $self->{user} was told of $self->{told}{$owner}")
 		    if !$session->value("select count(*) from was_pal where owner = '$owner' and who = '$self->{user}'");
 	}
-	return { map { $_ => $self->{$_} } qw(user clients acked pulls violation) };
+	return [ map { $_->result } $group, @old ];
 }
 
 1;
