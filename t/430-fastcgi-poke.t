@@ -145,7 +145,7 @@ subtest 'another origin' => sub {
 			is($stream->header('access-control-allow-origin'), 'https://a.example', 'is allowed');
 			is($stream->header('vary'), 'Origin', 'and answers differ by it');
 		}
-	}, REPLICACHE_ALLOWED_ORIGINS => 'https://a.example', REPLICACHE_POKE_WAIT => 100);
+	}, REPLICACHE_ALLOWED_ORIGINS => 'https://a.example', REPLICACHE_POKE_WAIT => 1000);
 };
 
 subtest 'heartbeats' => sub {
