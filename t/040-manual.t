@@ -113,7 +113,9 @@ for my $page (@page) {
 	unlike(page($page), qr/@\w+@/, "$page: all is filled in");
 	SKIP: {
 		skip 'no groff here', 1 unless defined find_tool('groff');
-		is(output([ find_tool('groff'), '-mandoc', '-ww', '-z', '-Tutf8', $path ]), '', "$page: groff");
+		# A path that was filled in may be longer than a line.
+		is(join("\n", grep { !/: can't break line$/ }
+			split /\n/, output([ find_tool('groff'), '-mandoc', '-ww', '-z', '-Tutf8', $path ])), '', "$page: groff");
 	}
 	SKIP: {
 		skip 'no mandoc here', 1 unless defined find_tool('mandoc');
