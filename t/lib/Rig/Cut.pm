@@ -9,6 +9,11 @@
 #
 # A cut closes every connection through the link at once, what is under way
 # included. With stay => 1 no connection is let through until disarm().
+#
+# With start(..., messages => 1) the target is Postgres, and messages are counted
+# instead of bytes; what is done after so many is to terminate the backend at the
+# other end, as pg_terminate_backend() does. It has ended before anything else is
+# let through.
 
 package Rig::Cut;
 
@@ -20,9 +25,11 @@ use IO::Select;
 use IO::Socket::UNIX;
 use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC SOMAXCONN);
 
+use Rig::Place qw(wait_until process_lives);
+
 sub start
 {
-	my ($class, $path, $target) = @_;
+	my ($class, $path, $target, %option) = @_;
 	my $listener = IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => $path,
 	    Listen => SOMAXCONN) or die "$path: $!";
 	chmod 0777, $path;
@@ -32,7 +39,7 @@ sub start
 	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
 		close $mine;
-		eval { run($listener, $target, $theirs) };
+		eval { run($listener, $target, $theirs, $option{messages}) };
 		print STDERR $@ if $@;
 		POSIX::_exit($@ ? 1 : 0);
 	}
@@ -70,11 +77,30 @@ sub DESTROY
 	waitpid $self->{pid}, 0;
 }
 
+# True if all could be sent.
+sub send_all
+{
+	my ($to, $bytes) = @_;
+	my $at = 0;
+	while ($at < length $bytes) {
+		$at += syswrite($to, $bytes, length($bytes) - $at, $at) // return 0;
+	}
+	return 1;
+}
+
+# Ends a backend.
+sub terminate
+{
+	my ($backend) = @_;
+	kill 'TERM', $backend;
+	wait_until(sub { !process_lives($backend) }, "backend $backend to end", 30);
+}
+
 # The link's own process.
 sub run
 {
-	my ($listener, $target, $control) = @_;
-	my ($select, %other, %way) = (IO::Select->new($listener, $control));
+	my ($listener, $target, $control, $messages) = @_;
+	my ($select, %other, %way, %reader) = (IO::Select->new($listener, $control));
 	my ($direction, $limit, $stay) = ('none', 0, 0);
 	my %count = (up => 0, down => 0);
 	my ($cut, $closed) = (0, 0);
@@ -85,6 +111,7 @@ sub run
 		my $two = delete $other{$one} or return;
 		delete $other{$two};
 		delete @way{ $one, $two };
+		delete @reader{ $one, $two };
 		$select->remove($_), close $_ for $one, $two;
 	};
 	my $cut_all = sub {
@@ -100,19 +127,34 @@ sub run
 		return close $near unless $far;
 		($other{$near}, $other{$far}) = ($far, $near);
 		($way{$near}, $way{$far}) = ('up', 'down');
+		@reader{ $near, $far } = (Rig::Cut::Messages->new(1), Rig::Cut::Messages->new(0));
 		$select->add($near, $far);
+	};
+	my $forward_messages = sub {
+		my ($from, $bytes) = @_;
+		my ($way, $to) = ($way{$from}, $other{$from});
+		my $sent = 0;
+		for my $end ($reader{$from}->ends($bytes)) {
+			next if ++$count{$way} != $limit || $direction ne $way;
+			# A backend that is gone takes nothing; what it said, it said.
+			send_all($to, substr $bytes, $sent, $end - $sent);
+			$sent = $end;
+			$direction = 'none';
+			$cut = 1;
+			# Before it has told who it is, it can only be left.
+			my $backend = $reader{$from}{backend} // $reader{$to}{backend} // return $drop->($from);
+			terminate($backend);
+		}
+		send_all($to, substr $bytes, $sent);
 	};
 	my $forward = sub {
 		my ($from) = @_;
 		my $way = $way{$from} // return;
-		my $most = $direction eq $way ? $limit - $count{$way} : 65536;
+		my $most = $direction eq $way && !$messages ? $limit - $count{$way} : 65536;
 		my $got = sysread $from, my $bytes, $most > 65536 ? 65536 : $most;
 		return $drop->($from) unless $got;
-		my $at = 0;
-		while ($at < $got) {
-			$at += syswrite($other{$from}, $bytes, $got - $at, $at)
-			    // return $drop->($from);
-		}
+		return $forward_messages->($from, $bytes) if $messages;
+		send_all($other{$from}, $bytes) or return $drop->($from);
 		$count{$way} += $got;
 		$cut_all->() if $direction eq $way && $count{$way} >= $limit;
 	};
@@ -128,7 +170,7 @@ sub run
 					($direction, $limit, $stay) = @words;
 					%count = (up => 0, down => 0);
 					($cut, $closed) = (0, 0);
-					$cut_all->() if $direction ne 'none' && $limit == 0;
+					$cut_all->() if $direction ne 'none' && $limit == 0 && !$messages;
 					print $control "armed\n";
 				} else {
 					print $control "$count{up} $count{down} $cut\n";
@@ -139,6 +181,38 @@ sub run
 			}
 		}
 	}
+}
+
+package Rig::Cut::Messages;
+
+# One direction of a dialogue with Postgres. What a client sends first has no type.
+sub new
+{
+	my ($class, $is_client) = @_;
+	return bless { rest => '', typed => !$is_client }, $class;
+}
+
+# Takes bytes; returns where in them messages end.
+sub ends
+{
+	my ($self, $bytes) = @_;
+	my $before = length $self->{rest};
+	my $text = $self->{rest} . $bytes;
+	my ($at, @end) = (0);
+	for (;;) {
+		my $head = $self->{typed} ? 5 : 4;
+		last if length($text) < $at + $head;
+		my $size = $head - 4 + unpack 'N', substr $text, $at + $head - 4, 4;
+		last if length($text) < $at + $size;
+		# BackendKeyData
+		$self->{backend} = unpack 'N', substr $text, $at + 5, 4
+		    if $self->{typed} && substr($text, $at, 1) eq 'K';
+		$at += $size;
+		$self->{typed} = 1;
+		push @end, $at - $before;
+	}
+	$self->{rest} = substr $text, $at;
+	return @end;
 }
 
 1;
