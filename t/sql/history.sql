@@ -55,13 +55,18 @@ create function history_digest(who text) returns text language sql stable as $$
 	) as seen
 $$;
 
--- Written at COMMIT, which is what a deferred trigger is for.
-create table audit (version bigint primary key, digests jsonb not null);
+-- Written at COMMIT, which is what a deferred trigger is for; once for all that
+-- the journal has then.
+create table audit (version bigint primary key, digests jsonb not null, n bigint not null);
 create function audit() returns trigger language plpgsql as $$
 begin
+	if exists (select from audit where version = new.version and n >= new.n) then
+		return null;
+	end if;
 	insert into audit
-		select replicache_next_version(), jsonb_object_agg(who, history_digest(who)) from unnest('{u0,u1,u2}'::text[]) as who
-		on conflict (version) do update set digests = excluded.digests;
+		select replicache_next_version(), jsonb_object_agg(who, history_digest(who)), (select max(n) from journal)
+		from unnest('{u0,u1,u2}'::text[]) as who
+		on conflict (version) do update set digests = excluded.digests, n = excluded.n;
 	return null;
 end $$;
 create constraint trigger audit after insert on journal

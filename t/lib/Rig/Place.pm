@@ -23,8 +23,8 @@ use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(srcdir builddir program workdir wait_until
-    start_process stop_process reap_process process_lives report_in slurp spew
-    find_tool server_user);
+    start_process stop_process reap_process forget_process process_lives report_in
+    slurp spew find_tool server_user);
 
 my $work;
 my $guard_pid;
@@ -252,8 +252,15 @@ sub reap_process
 			return $got != 0;
 		}, "the end of process $pid", $seconds // 10);
 	} or return undef;
-	print $guard_pipe "ended $pid\n";
+	forget_process($pid);
 	return $status;
+}
+
+# The guard need not end this one: somebody else has waited for it.
+sub forget_process
+{
+	my ($pid) = @_;
+	print $guard_pipe "ended $pid\n";
 }
 
 # The path of an installed tool, undef when it is absent.
