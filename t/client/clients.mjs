@@ -38,6 +38,15 @@ const library = {
 		await tx.set(`room_message/${id}`, {id, room_id: room, content});
 	},
 
+	// Of t/sql/history.sql. They do nothing here, so what a client shows is
+	// what it got from the server.
+	async add() {},
+	async toggle() {},
+	async own() {},
+	async show() {},
+	async fail() {},
+	async shaky() {},
+
 	// The server has no mutator of this name.
 	async unknownMutator(tx, {id, ...message}) {
 		await tx.set(`message/${id}`, message);
@@ -49,7 +58,11 @@ const library = {
 	},
 };
 
-// Every request, as the server sees it.
+// The last of the mutations of each client.
+const lastOf = (mutations) =>
+	Object.fromEntries(mutations.map(({clientID, id}) => [clientID, id]));
+
+// Every request, as the server sees it; with HISTORY, what was answered too.
 const realFetch = globalThis.fetch;
 globalThis.fetch = async (request) => {
 	const {clientGroupID, cookie, mutations} = await request.clone().json();
@@ -64,6 +77,10 @@ globalThis.fetch = async (request) => {
 	try {
 		const response = await realFetch(request);
 		entry.status = response.status;
+		if (process.env.HISTORY && response.status === 200) {
+			if (mutations) entry.acked = lastOf(mutations);
+			else entry.answer = await response.clone().json().catch(() => null);
+		}
 		return response;
 	} finally {
 		entry.ms = performance.now() - start;
