@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The checker is checked: bugs are put into the program and its schema, one at a
-# time, and t/680-checked.t must notice. Each is a patch of t/seeded that says what
-# it breaks.
+# time, and t/680-checked.t must notice, or the test that the patch names. Each is a
+# patch of t/seeded that says what it breaks.
 #
 # SCALE=1 takes all, and builds those that are in C in a copy of the tree; else two
 # are taken that are in SQL and show at once. SEEDED='03 17' names others. A bug may
@@ -56,13 +56,15 @@ sub must
 	die "@command:\n$said" if !$good;
 }
 
+my @targets = qw(all t/faulty/replicache.fcgi);
 my $source = workdir() . '/source';
 my $build = builddir();
 must('sh', '-c', 'mkdir "$2" && cd "$1" && tar -cf - --exclude=./run --exclude=./.git --exclude=./build . | tar -xf - -C "$2"',
     'sh', srcdir(), $source);
 if (grep { is_in_c($_) } @chosen) {
 	$build = workdir() . '/build';
-	must('sh', '-c', 'mkdir "$2" && cd "$2" && "$1/configure" -q CFLAGS=-O1 && make -s -j2', 'sh', $source, $build);
+	must('sh', '-c', 'mkdir "$2" && cd "$2" && "$1/configure" -q CFLAGS=-O1 && make -s -j2 $3', 'sh',
+	    $source, $build, "@targets");
 }
 
 my @stale = grep { !(run({}, 'patch', '-s', '--dry-run', '-p1', '-d', $source, '-i', $_))[0] } sort keys %about;
@@ -71,27 +73,35 @@ is("@stale", '', 'all bugs can be put in');
 # Whether the checker finds something; and what.
 sub finds
 {
-	my ($seed) = @_;
-	my ($good, $said) = run({ TOP_SRCDIR => $source, TOP_BUILDDIR => $build, SEED => $seed, SCALE => RUN_SCALE },
-	    $^X, "$source/t/680-checked.t");
+	my ($seed, $test, $scale) = @_;
+	my ($good, $said) = run({ TOP_SRCDIR => $source, TOP_BUILDDIR => $build, SEED => $seed, SCALE => $scale },
+	    $^X, "$source/t/$test.t");
 	my ($found) = $said =~ /((?:P\d+: |in parallel: ).*)/;
 	return ($good ? 0 : 1, $found // $said);
 }
 
-my ($found, $what) = finds($SEED);
-is($found, 0, 'without a bug nothing is found') or diag($what);
+# What notices each, and at what scale.
+my %test = map {
+	$_ => $about{$_} =~ /^Seen by (\S+) at scale (\S+)\.$/m ? [ $1, $2 ] : [ '680-checked', RUN_SCALE ]
+} @chosen;
+my %scale = map { @$_ } values %test;
+my ($found, $what);
+for my $test (sort keys %scale) {
+	($found, $what) = finds($SEED, $test, $scale{$test});
+	is($found, 0, "$test: without a bug nothing is found") or diag($what);
+}
 
 for my $patch (@chosen) {
 	my ($name) = $patch =~ m{([^/]+)\.patch$};
 	my ($breaks) = $about{$patch} =~ /\A(.*)/;
 	must('patch', '-s', '-p1', '-d', $source, '-i', $patch);
-	must('make', '-s', '-j2', '-C', $build) if is_in_c($patch);
+	must('make', '-s', '-j2', '-C', $build, @targets) if is_in_c($patch);
 	for my $attempt (1 .. ATTEMPTS) {
-		($found, $what) = finds($SEED + $attempt);
+		($found, $what) = finds($SEED + $attempt, @{ $test{$patch} });
 		last if $found;
 	}
 	ok($found, "$name is found: $breaks") and note($what =~ s/\n.*//sr);
 	must('patch', '-s', '-R', '-p1', '-d', $source, '-i', $patch);
-	must('make', '-s', '-j2', '-C', $build) if is_in_c($patch);
+	must('make', '-s', '-j2', '-C', $build, @targets) if is_in_c($patch);
 }
 done_testing;

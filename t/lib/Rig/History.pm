@@ -31,7 +31,7 @@
 #	P6  whose last mutation ID is told, of that the effect is in the view
 #	P7  in the end all views are that of the last version
 #	P8  of what is somebody else's no key is told to whom it was never shown
-#	P9  a stream is told of the last version
+#	P9  a stream is told of the last version, and of none before it is committed
 #	P10 what is refused changes nothing
 
 package Rig::History;
@@ -193,13 +193,20 @@ sub kill_sessions
 sub watch
 {
 	my ($self, $program) = @_;
-	my ($stream, $told, $last, $end) = (undef, 0);
+	my ($stream, $session, $told, $last, $end) = (undef, undef, 0);
 	for (;;) {
 		return 0 if $self->is_alone;
 		$stream //= Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
 		my $poke = eval { $stream->poke(0.2) };
 		die $@ if $@ && !($self->{cuts} && $@ =~ /no headers in time/);
 		$told = $poke // $told;
+		if (defined $poke) {
+			# It was not told too early: who pulls now gets it.
+			$session //= $self->open_session;
+			my $now = eval { $session->value('select max(version) from replicache_version') };
+			$session = $self->lose_session($session) if $session && !defined $now;
+			return { violation => ["P9: a stream was told of $poke at $now"] } if defined $now && $poke > $now;
+		}
 		undef $stream if $stream->{ended} || ($stream->{status} // 200) != 200;
 		if (!defined $last && -e workdir() . '/over-outside') {
 			$last = $self->session->value('select max(version) from replicache_version');
