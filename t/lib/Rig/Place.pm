@@ -60,6 +60,9 @@ sub program
 	return $program // builddir() . '/cgi/replicache.fcgi';
 }
 
+# From now on, another one.
+sub use_program { $program = $_[0] }
+
 # The test's private folder, made on first use. Short, for socket paths.
 sub workdir
 {

@@ -1,0 +1,306 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every allocation, every call to libpq and libfcgi and every system call fails in
+# turn: alone, and with all that come after it. See Rig::Torture::Case for what
+# must hold nonetheless of each request of t/cases; besides that the program is
+# started, told HUP, and holds streams while its calls fail.
+#
+# A call is known by the way the program comes to it. SCALE=1 takes every way there
+# is, once; less, a share of them, chosen by SEED; more, the same ways again.
+# CASE=push/first takes one case, PART=start one part.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(time);
+
+use Rig::Cluster;
+use Rig::Place qw(srcdir workdir spew wait_until reap_process);
+use Rig::Program;
+use Rig::Stream;
+use Rig::Sync qw(push_params);
+use Rig::Token;
+use Rig::Torture;
+use Rig::Torture::Case;
+
+# In the short form: some cases, and few of their calls.
+my $SCALE = $ENV{SCALE} // 0.01;
+my $SEED = $ENV{SEED} // int rand 100000;
+my @SHORT = qw(push/mutator-fails transport/health);
+# As CGI: a request of each kind; what they share is then known.
+my @CGI = qw(push/first push/repeat push/mutator-fails push/gap pull/first
+	pull/after-push pull/delete auth/jwt auth/es256 transport/health transport/cors
+	transport/content-type limits/body-size poke/answered);
+srand $SEED;
+note("SCALE=$SCALE SEED=$SEED");
+
+my $begun = time;
+my (%done, %deaths);
+Rig::Place::use_program(Rig::Torture::program());
+my $cluster = Rig::Cluster->start;
+
+sub wants { return !$ENV{PART} || $ENV{PART} eq $_[0] }
+
+sub add
+{
+	my ($part, $kind, $mode, $n) = @_;
+	$done{$_}{"$kind $mode"} += $n for $part, 'in all';
+}
+
+# Each way to a call of these kinds, while $try->(arming) does what there is to do:
+# arms, does it, and gives what was seen and what is wrong.
+sub torture
+{
+	my ($part, $count, $try, @kinds) = @_;
+	my @wrong;
+	for my $kind (@kinds) {
+		my @way = $count->($kind);
+		my %known;
+		for my $mode (qw(once on)) {
+			for my $variant (0 .. $Rig::Torture::VARIANTS{$kind}{$mode} - 1) {
+				for my $at (1 .. @way) {
+					next if $known{"$mode $variant $way[$at - 1]"} || rand() > $SCALE;
+					my ($seen, @new) = $try->(kind => $kind, mode => $mode,
+					    variant => $variant, at => $at);
+					next unless $seen->{failed};
+					$known{"$mode $variant $way[$at - 1]"} = 1;
+					add($part, $kind, $mode, 1);
+					push @wrong, map { "$kind $mode $at $variant ($seen->{first}): $_" } @new;
+					print STDERR "TRACE $part $kind $mode $at $variant $seen->{first} @new\n" if $ENV{TRACE};
+				}
+			}
+		}
+	}
+	is(join("\n", @wrong), '', "$part: nothing is wrong");
+}
+
+sub cases
+{
+	my ($part, $as_cgi, @files) = @_;
+	my $way = Rig::Way->new($as_cgi ? 'cgi' : 'fastcgi');
+	$way->prepare;
+	my $case = Rig::Torture::Case->new($cluster, $way, share => $SCALE, cgi => $as_cgi);
+	for my $file (map { srcdir() . "/t/cases/$_" } @files) {
+		my ($name) = $file =~ m{([^/]+/[^/]+)$};
+		next if $ENV{CASE} && $name !~ /$ENV{CASE}/;
+		subtest $name => sub { $case->run_case($file) };
+	}
+	$case->close_database;
+	add($part, split(' '), $case->{done}{$_}) for sort keys %{ $case->{done} };
+	$deaths{$_} += $case->{deaths}{$_} for keys %{ $case->{deaths} };
+	note("$part: $case->{places}{$_} times $_") for sort keys %{ $case->{places} };
+}
+
+my @all = map { m{([^/]+/[^/]+)$} } sort glob srcdir() . '/t/cases/*/*';
+cases('FastCGI', 0, $SCALE < 1 && !$ENV{CASE} ? @SHORT : @all) if wants('fastcgi');
+cases('CGI', 1, $SCALE < 1 && !$ENV{CASE} ? $SHORT[1] : @CGI) if wants('cgi');
+
+my $database = $cluster->database('cases');
+my $session = $cluster->session($database);
+my $owner = $cluster->session($database, 'postgres');
+my $reins = Rig::Torture->new;
+my $settings = workdir() . '/settings';
+my $pushed = 0;
+
+sub settings
+{
+	my (%more) = @_;
+	Rig::Program::write_settings($settings, REPLICACHE_DATABASE => $cluster->conninfo($database),
+	    REPLICACHE_JWT_ALGORITHM => 'ES256', REPLICACHE_JWT_KEY_FILE => Rig::Token::folder() . '/es256', %more);
+}
+
+sub start
+{
+	my (%more) = @_;
+	return Rig::Program->start(TORTURE => $reins->path, REPLICACHE_CONFIG => $settings,
+	    REPLICACHE_DATABASE => $cluster->conninfo($database), %more);
+}
+
+# Does it do what it is for? Gives what is wrong.
+sub check
+{
+	my ($program) = @_;
+	my $answer = eval {
+		wait_until(sub {
+			my $got = $program->request(push_params('t', [ 't', $pushed + 1, 'noop', 'null' ]), seconds => 10);
+			return $got->{status} == 503 ? undef : $got;
+		}, 'an answer', 10);
+	};
+	return "a push is answered $@" if !$answer;
+	return "a push is answered $answer->{status} $answer->{body}" if $answer->{status} != 200;
+	$pushed++;
+	return ();
+}
+
+# It starts, or tells why not. In the end it is told to stop, and does.
+sub try_start
+{
+	my (%arm) = @_;
+	$reins->arm(%arm);
+	my $before = $reins->look->{waits};
+	my $program = start();
+	eval { wait_until(sub { !$program->is_alive || $reins->look->{waits} > $before }, 'it', 10) };
+	my $seen = $reins->disarm;
+	my @wrong;
+	if ($program->is_alive) {
+		push @wrong, check($program);
+		my $status = $program->stop;
+		push @wrong, 'ended by ' . ($status // 'KILL') . ': ' . $program->log
+		    if !defined $status || $status != 0;
+	} else {
+		my $status = reap_process(delete $program->{pid}, 5) // 0;
+		my $death = Rig::Torture::death($seen, $status, $program->log);
+		$deaths{$death}++ if $death;
+		push @wrong, "ended by $status: " . $program->log
+		    if !$death && ($status & 127 || $status == 0);
+		push @wrong, 'says nothing' if $program->log !~ /\S/;
+	}
+	return ($seen, @wrong);
+}
+
+if (wants('start')) {
+	settings();
+	torture('start', sub {
+		my ($seen, @wrong) = try_start(kind => $_[0], mode => 'count');
+		is("@wrong", '', "it starts when no call fails: $seen->{count} are of kind $_[0]");
+		return $reins->ways($seen->{count});
+	}, \&try_start, @Rig::Torture::KINDS);
+}
+
+# A program that has started, and goes on until it dies.
+my $program;
+
+sub keep_program
+{
+	return if $program && $program->is_alive;
+	my $before = $reins->look->{waits};
+	$program = start(REPLICACHE_AUTH => 'none', REPLICACHE_LISTEN_TIMEOUT => 6000);
+	wait_until(sub { $reins->look->{waits} > $before }, 'the start', 20);
+}
+
+# It has ended: what is wrong with that.
+sub ended
+{
+	my ($seen) = @_;
+	my $status = reap_process(delete $program->{pid}, 5) // 0;
+	my $death = Rig::Torture::death($seen, $status, $program->new_log);
+	$deaths{$death}++ if $death;
+	return $death ? () : "it ended by $status: " . $program->log;
+}
+
+# HUP: the settings are read again, or stay as they were.
+
+sub try_hup
+{
+	my (%arm) = @_;
+	settings(REPLICACHE_STATEMENT_TIMEOUT => 5000 + int rand 1000);
+	keep_program();
+	$program->new_log;
+	$reins->arm(%arm);
+	my $turns = $reins->look->{turns};
+	kill 'HUP', $program->pid;
+	eval { wait_until(sub { !$program->is_alive || $reins->look->{turns} > $turns + 1 }, 'HUP', 5) };
+	my $seen = $reins->disarm;
+	my @wrong;
+	return ($seen, ended($seen)) if !$program->is_alive;
+	push @wrong, 'says nothing' if $program->new_log !~ /replicache: /;
+	push @wrong, check($program) unless @wrong;
+	return ($seen, @wrong);
+}
+
+if (wants('hup')) {
+	settings();
+	torture('HUP', sub {
+		my ($seen, @wrong) = try_hup(kind => $_[0], mode => 'count');
+		is("@wrong", '', "HUP when no call fails: $seen->{count} are of kind $_[0]");
+		return $reins->ways($seen->{count});
+	}, \&try_hup, qw(own library pq system));
+	is($program->stop, 0, 'it ends') if $program && $program->is_alive;
+}
+
+# A stream opens, or is refused; an open one is poked, or it ends.
+sub commit { $owner->query("insert into item (id, body) values ('x', '1') on conflict (id) do update set body = to_jsonb(random())") }
+
+sub open_stream { return Rig::Stream->fastcgi($program) }
+
+# Whether a poke comes, or the end: then a client comes back.
+sub is_served
+{
+	my ($stream, $seconds) = @_;
+	my $end = time + $seconds;
+	my $poke = eval { $stream->poke($end - time) };
+	return defined $poke || $stream->{ended} || $stream->{whole};
+}
+
+# The hand-over.
+sub try_open
+{
+	my (%arm) = @_;
+	keep_program();
+	$reins->arm(%arm);
+	my $stream = open_stream();
+	$stream->read_more(0.3);
+	my $seen = $reins->disarm;
+	commit();
+	my @wrong;
+	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
+	$stream->close;
+	eval { wait_until(sub { !$program->is_alive }, 'death', 2) }
+	    if $stream->{ended} && $seen->{last} =~ $Rig::Torture::LIBFCGI_DIES;
+	return ($seen, ended($seen)) if !$program->is_alive;
+	my $next = eval { open_stream() };
+	if (!$next) {
+		eval { wait_until(sub { !$program->is_alive }, 'death', 5) };
+		return ($seen, @wrong, ended($seen));
+	}
+	push @wrong, 'then, no stream' unless is_served($next, 20);
+	$next->close;
+	return ($seen, @wrong);
+}
+
+# The connection that LISTENs is lost, and made again, while there are commits.
+sub try_listen
+{
+	my (%arm) = @_;
+	keep_program();
+	my $stream = open_stream();
+	my @wrong;
+	push @wrong, 'no stream' unless is_served($stream, 20);
+	$reins->arm(%arm);
+	$owner->query(q(select pg_terminate_backend(pid) from pg_stat_activity
+		where query ilike '%listen%' and pid <> pg_backend_pid() or usename = 'app' and query ~* 'replicache_version'));
+	commit();
+	is_served($stream, 0.4);
+	my $seen = $reins->disarm;
+	commit();
+	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
+	$stream->close;
+	return ($seen, ended($seen)) if !$program->is_alive;
+	return ($seen, @wrong);
+}
+
+if (wants('streams')) {
+	settings();
+	for my $part ([ 'streams', \&try_open, @Rig::Torture::KINDS ],
+		[ 'LISTEN', \&try_listen, qw(own library pq system) ]) {
+		my ($name, $try, @kinds) = @$part;
+		torture($name, sub {
+			$try->(kind => $_[0], mode => 'count', at => 0, variant => 0);
+			my ($seen, @wrong) = $try->(kind => $_[0], mode => 'count');
+			is("@wrong", '', "$name when no call fails: $seen->{count} are of kind $_[0]");
+			return $reins->ways($seen->{count});
+		}, $try, @kinds);
+	}
+	is($program->stop, 0, 'it ends') if $program && $program->is_alive;
+}
+
+for my $part (sort keys %done) {
+	note("$part: ", join ', ', map { "$_ $done{$part}{$_}" } sort keys %{ $done{$part} });
+}
+note("a library ended it $deaths{$_} times: $_") for sort keys %deaths;
+note(sprintf 'in %d s', time - $begun);
+done_testing;
