@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conninfo.h"
 #include "error.h"
 #include "settings.h"
 #include "settings_table.h"
@@ -87,6 +88,24 @@ check_bounds(const struct settings *settings)
 		while (table[i].choices[choices] != NULL)
 			choices++;
 		fuzz_check(number >= 0 && number < choices);
+	}
+}
+
+/* No password was taken from a file that others can read. */
+static void
+check_hidden(const struct settings *settings)
+{
+	size_t count;
+	const struct setting *table = settings_table(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct error error;
+		bool password = false;
+
+		if (table[i].type == SETTING_CONNINFO && settings->lines[i] > 0)
+			fuzz_check(conninfo_check(value_of(settings, &table[i]),
+				       &password, &error) == 0);
+		fuzz_check(!password);
 	}
 }
 
@@ -218,6 +237,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (settings_init(&settings, path, &error) == 0) {
 		set_environment(NULL);
 		check_bounds(&settings);
+		if ((how & SHOWN) != 0)
+			check_hidden(&settings);
 		check_dump(&settings);
 	} else {
 		check_refusal(&error, path, &all);
