@@ -74,6 +74,7 @@ struct listener {
 	int spare; /* a descriptor to give up when there are no more */
 	atomic_bool draining;
 	atomic_bool deaf; /* epoll did not take the listening socket again */
+	atomic_int accepting; /* threads */
 	pthread_mutex_t lock;
 	struct connection *connections; /* by descriptor */
 	size_t size;
@@ -422,7 +423,6 @@ rearm(struct listener *listener)
 		atomic_store(&listener->deaf, true);
 }
 
-/* Accepts one connection. */
 static bool
 accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
@@ -440,6 +440,21 @@ accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
 	pthread_mutex_lock(&listener->lock);
 	ready = admit(listener, fd, judged);
 	pthread_mutex_unlock(&listener->lock);
+	return ready;
+}
+
+/* Accepts one connection, unless draining has begun. Whoever drains either sees
+ * that a thread is at it (listener_open_count()), or is seen by it. */
+static bool
+accept_unless_draining(
+    struct listener *listener, unsigned char *scratch, int *fd_out)
+{
+	bool ready;
+
+	atomic_fetch_add(&listener->accepting, 1);
+	ready = !atomic_load(&listener->draining) &&
+		accept_one(listener, scratch, fd_out);
+	atomic_fetch_sub(&listener->accepting, 1);
 	return ready;
 }
 
@@ -525,7 +540,7 @@ listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 			return take_trusted(listener, fd_out) ? LISTENER_SLOW
 							      : LISTENER_WOKEN;
 		case TAG_LISTEN:
-			if (accept_one(listener, scratch, fd_out))
+			if (accept_unless_draining(listener, scratch, fd_out))
 				return LISTENER_REQUEST;
 			break;
 		default:
@@ -624,10 +639,11 @@ listener_drain(struct listener *listener)
 size_t
 listener_open_count(struct listener *listener)
 {
-	size_t open;
+	/* In this order: what is no longer accepted is open. */
+	size_t open = (size_t)atomic_load(&listener->accepting);
 
 	pthread_mutex_lock(&listener->lock);
-	open = listener->open;
+	open += listener->open;
 	pthread_mutex_unlock(&listener->lock);
 	return open;
 }

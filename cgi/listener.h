@@ -74,7 +74,8 @@ void listener_tick(struct listener *listener);
 /* Accepts no more; what was accepted is still served. */
 void listener_drain(struct listener *listener);
 
-/* Connections that are open: waiting or being served. */
+/* Connections that are open: waiting or being served; one that is being
+ * accepted may count twice. After listener_drain() 0 stays 0. */
 size_t listener_open_count(struct listener *listener);
 
 /* Has every waiting thread told to end. */

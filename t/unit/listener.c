@@ -1,0 +1,250 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail.
+ */
+#include "config.h"
+
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "listener.h"
+#include "settings.h"
+
+/* A request without parameters and body: BEGIN_REQUEST, PARAMS, STDIN. */
+static const unsigned char request[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0,
+    0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0};
+
+static const struct settings settings = {
+    .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
+
+static struct sockaddr_un address;
+static socklen_t address_length;
+static struct listener *listener;
+
+/* What accept4() does. */
+static bool waits;
+static int fails; /* errno, once */
+static sem_t entered, go_on;
+
+int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
+int __real_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
+
+int
+__wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
+{
+	if (waits) {
+		sem_post(&entered);
+		sem_wait(&go_on);
+	}
+	if (fails != 0) {
+		errno = fails;
+		fails = 0;
+		return -1;
+	}
+	return __real_accept4(fd, peer, length, flags);
+}
+
+static int
+begin(void **state)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error error;
+
+	(void)state;
+	/* The kernel chooses a name that is no file's. */
+	memset(&address, 0, sizeof(address));
+	address.sun_family = AF_UNIX;
+	assert_int_equal(
+	    bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+	address_length = sizeof(address);
+	assert_int_equal(
+	    getsockname(fd, (struct sockaddr *)&address, &address_length), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	listener = listener_new(fd, &settings, &error);
+	assert_non_null(listener);
+	waits = false;
+	fails = 0;
+	sem_init(&entered, 0, 0);
+	sem_init(&go_on, 0, 0);
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	listener_free(listener);
+	sem_destroy(&entered);
+	sem_destroy(&go_on);
+	return 0;
+}
+
+static int
+open_peer(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(
+	    connect(fd, (struct sockaddr *)&address, address_length), 0);
+	return fd;
+}
+
+/* What a worker does: waits for the next event, which it gives. */
+static void *
+work(void *fd_out)
+{
+	unsigned char *scratch = malloc(listener_scratch_size);
+	static enum listener_event event;
+
+	event = listener_wait(listener, scratch, fd_out);
+	free(scratch);
+	return &event;
+}
+
+static enum listener_event
+join(pthread_t thread)
+{
+	void *event;
+
+	assert_int_equal(pthread_join(thread, &event), 0);
+	return *(enum listener_event *)event;
+}
+
+static void
+test_request(void **state)
+{
+	int peer = open_peer(), fd = -1;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	pthread_create(&thread, NULL, work, &fd);
+	assert_int_equal(join(thread), LISTENER_REQUEST);
+	assert_true(fd >= 0);
+	assert_int_equal(listener_open_count(listener), 1);
+	listener_closed(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(fd);
+	close(peer);
+}
+
+/* Whoever counts what is open, to end when there is none, counts a connection
+ * that a thread is about to accept. */
+static void
+test_drain_while_accepting(void **state)
+{
+	int peer = open_peer(), fd = -1;
+	pthread_t thread;
+
+	(void)state;
+	waits = true;
+	pthread_create(&thread, NULL, work, &fd);
+	sem_wait(&entered);
+	listener_drain(listener);
+	assert_true(listener_open_count(listener) > 0);
+	sem_post(&go_on);
+	/* Its request comes later. */
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(join(thread), LISTENER_REQUEST);
+	assert_int_equal(listener_open_count(listener), 1);
+	listener_closed(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(fd);
+	close(peer);
+}
+
+/* Another process of the socket has it, or may. */
+static void
+test_accept_in_vain(void **state)
+{
+	int peer = open_peer(), fd = -1;
+	pthread_t thread;
+
+	(void)state;
+	fails = EAGAIN;
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	pthread_create(&thread, NULL, work, &fd);
+	assert_int_equal(join(thread), LISTENER_REQUEST);
+	assert_int_equal(listener_open_count(listener), 1);
+	listener_closed(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(fd);
+	close(peer);
+}
+
+/* Who can't be served is turned away, and the next one is served. */
+static void
+test_no_descriptors(void **state)
+{
+	int first = open_peer(), second, fd = -1;
+	char byte;
+	pthread_t thread;
+
+	(void)state;
+	fails = EMFILE;
+	pthread_create(&thread, NULL, work, &fd);
+	assert_int_equal(read(first, &byte, 1), 0);
+	close(first);
+	second = open_peer();
+	assert_int_equal(
+	    write(second, request, sizeof(request)), sizeof(request));
+	assert_int_equal(join(thread), LISTENER_REQUEST);
+	listener_closed(listener, fd);
+	close(fd);
+	close(second);
+}
+
+static void
+test_stop(void **state)
+{
+	int fd = -1;
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, work, &fd);
+	listener_stop(listener);
+	assert_int_equal(join(thread), LISTENER_STOPPED);
+}
+
+static void
+test_no_socket(void **state)
+{
+	struct error error;
+	int closed = dup(STDIN_FILENO);
+
+	(void)state;
+	close(closed);
+	assert_null(listener_new(closed, &settings, &error));
+	assert_int_equal(error.code, ERROR_CONFIG);
+	assert_non_null(strstr(error.message, "listening"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_request, begin, end),
+	    cmocka_unit_test_setup_teardown(
+		test_drain_while_accepting, begin, end),
+	    cmocka_unit_test_setup_teardown(test_accept_in_vain, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_descriptors, begin, end),
+	    cmocka_unit_test_setup_teardown(test_stop, begin, end),
+	    cmocka_unit_test(test_no_socket),
+	};
+
+	return unit_run(tests);
+}
