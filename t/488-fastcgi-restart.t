@@ -19,7 +19,7 @@ use Time::HiRes qw(time);
 use Rig::Cluster;
 use Rig::Load qw(straight_to through);
 use Rig::Nginx;
-use Rig::Place qw(workdir wait_until process_lives);
+use Rig::Place qw(workdir wait_until stop_process);
 use Rig::Program;
 use Rig::Stream;
 
@@ -34,11 +34,13 @@ my $listener = Rig::Program::listener($path);
 
 my $started = 0;
 
-# A program, and its name in Postgres.
+# A program, and its name in Postgres. What is under way may take its time here, as
+# the machine may be busy: how long the end takes is told.
 sub start_one
 {
 	my $name = 'program' . ++$started;
 	my $program = Rig::Program->start(-listener => $listener, -socket => $path,
+		REPLICACHE_DRAIN_TIMEOUT => 60000,
 		REPLICACHE_DATABASE => $cluster->conninfo($database) . " application_name=$name");
 	return { program => $program, name => $name };
 }
@@ -55,7 +57,7 @@ sub stop_one
 {
 	my ($one, $signal) = @_;
 	my $program = $one->{program};
-	my $status = $program->stop($signal) // 'killed';
+	my $status = stop_process(delete $program->{pid}, $signal, 70) // 'killed';
 	diag($_) for grep { / (?:error|warning) (?!.*file descriptors)/ } split /\n/, $program->log;
 	unlink $program->{log};
 	return $status;
