@@ -51,6 +51,9 @@ subtest 'options' => sub {
 	like($text, qr/^replicache\S* \d/m, 'tells the version');
 	($code) = run(['--nonsense']);
 	isnt($code, 0, 'an unknown option is refused');
+	($code, $text) = run(['nonsense']);
+	isnt($code, 0, 'so is an argument');
+	like($text, qr/no arguments/, 'which is told');
 	($code, $text) = run(['--check-config'], environment => { %environment, REPLICACHE_AUTH => 'none' });
 	is($code, 0, '--check-config of a good one') or diag($text);
 	($code, $text) = run(['--dump-config'], environment => { %environment, REPLICACHE_AUTH => 'none', REPLICACHE_WORKERS => 3 });
