@@ -69,7 +69,7 @@ sub wait_done
 {
 	my ($self, $more, $seconds) = @_;
 	my $before = $self->done;
-	wait_until(sub { $self->done >= $before + $more }, 'pushes to be done', $seconds // 60);
+	wait_until(sub { $self->done >= $before + $more }, 'pushes to be done', $seconds // 180);
 }
 
 # The sum of what the clients were told: answers by status, `longest` in seconds,
