@@ -127,8 +127,8 @@ sub crash
 	kill 'STOP', $self->{pid};
 	my @process = $self->processes;
 	my $file = eval { slurp("$self->{folder}/data/postmaster.pid") } // '';
+	(delete $self->{admin})->close if $self->{admin};
 	kill 'KILL', @process;
-	delete $self->{admin};
 	reap_process(delete $self->{pid}, 20);
 	wait_until(sub { !grep { process_lives($_) } @process }, 'the server to be gone', 20);
 	# A server that is started again would take its shared memory away.
@@ -199,44 +199,16 @@ sub stop
 	return stop_process(delete $self->{pid}, $signal // 'INT', 60);
 }
 
-# The processes of the server, as [process id, what it says it is].
-sub processes
-{
-	my ($self) = @_;
-	my @found;
-	for my $stat (glob '/proc/[0-9]*/stat') {
-		my $line = eval { slurp($stat) } // next;
-		my ($pid, $parent) = $line =~ /^(\d+) \(.*\) \S (\d+)/s or next;
-		next if $parent != $self->{pid};
-		my $title = eval { slurp("/proc/$pid/cmdline") } // '';
-		push @found, [ $pid, $title =~ tr/\0//dr ];
-	}
-	return @found;
-}
-
-# A crash: all processes at once, by SIGKILL.
-sub crash
-{
-	my ($self) = @_;
-	(delete $self->{admin})->close if $self->{admin};
-	# So that it starts nobody meanwhile.
-	kill 'STOP', $self->{pid};
-	my @others = map { $_->[0] } $self->processes;
-	my $pid = delete $self->{pid};
-	kill 'KILL', $pid, @others;
-	reap_process($pid);
-	wait_until(sub { !grep { process_lives($_) } @others }, 'the end of all of Postgres', 30);
-}
-
 # One process crashes, by SIGKILL, upon which the server ends all others and
 # recovers. True if there was one whose title fits.
 sub crash_one
 {
 	my ($self, $title) = @_;
-	my @fitting = grep { $_->[1] =~ $title } $self->processes;
+	my ($first, @child) = $self->processes;
+	my @fitting = grep { (eval { slurp("/proc/$_/cmdline") } // '') =~ $title } @child;
 	return 0 unless @fitting;
 	(delete $self->{admin})->close if $self->{admin};
-	return kill 'KILL', $fitting[ rand @fitting ][0];
+	return kill 'KILL', $fitting[ rand @fitting ];
 }
 
 # How often the server has recovered from a crash.
