@@ -30,7 +30,7 @@ sub start
 {
 	my ($class, $session, $ask, %option) = @_;
 	my $name = 'patient' . ++$count . '-';
-	my $self = bless { session => $session, name => $name, over => workdir() . "/$name" }, $class;
+	my $self = bless { session => $session, name => $name, over => workdir() . "/$name", owner => $$ }, $class;
 	$self->{children} = Rig::Sync::background($option{clients} // 4, sub {
 		return $self->live("$name$_[0]", $ask, %option);
 	});
@@ -43,7 +43,8 @@ sub live
 	my %told = (client => $client, acked => 0, longest => 0);
 	my $view = Rig::Sync::View->new($client, sub { $ask->(@_) });
 	my $id = 1;
-	until (-e $self->{over}) {
+	# Until it is over, or the test has ended.
+	until (-e $self->{over} || getppid() != $self->{owner}) {
 		sleep rand($option{pause} // 0.05);
 		my $start = time;
 		my $answer = eval { $ask->(push_params($client, [ $client, $id, 'note', qq("$client") ])) };
