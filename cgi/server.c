@@ -50,7 +50,7 @@
 struct worker {
 	struct server *server;
 	pthread_t thread;
-	unsigned char *scratch; /* listener_scratch_size bytes */
+	unsigned char *scratch; /* its part of the server's */
 };
 
 struct server {
@@ -60,6 +60,7 @@ struct server {
 	pthread_mutex_t lock;
 	struct exchange *first, *last; /* answers that wait to be sent */
 	struct worker *workers;
+	unsigned char *scratch; /* listener_scratch_size bytes for each */
 	long worker_count;
 	bool busy;      /* a request was seen since memory was given back */
 	int64_t rested; /* clock_ms() of that */
@@ -179,21 +180,6 @@ block_signals(sigset_t *wanted)
 	sigaddset(wanted, SIGHUP);
 }
 
-/* Starts WORKER, or gives why it can't. */
-static int
-start_worker(struct worker *worker, const pthread_attr_t *attributes)
-{
-	int rc;
-
-	worker->scratch = malloc(listener_scratch_size);
-	if (worker->scratch == NULL)
-		return ENOMEM;
-	rc = pthread_create(&worker->thread, attributes, work, worker);
-	if (rc != 0)
-		free(worker->scratch);
-	return rc;
-}
-
 static int
 start_workers(struct server *server, struct error *error)
 {
@@ -202,7 +188,8 @@ start_workers(struct server *server, struct error *error)
 	int rc = 0;
 
 	server->workers = calloc((size_t)wanted, sizeof(*server->workers));
-	if (server->workers == NULL)
+	server->scratch = malloc((size_t)wanted * listener_scratch_size);
+	if (server->workers == NULL || server->scratch == NULL)
 		return error_set(error, ERROR_CONFIG, "out of memory");
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, WORKER_STACK);
@@ -210,7 +197,10 @@ start_workers(struct server *server, struct error *error)
 		struct worker *worker = &server->workers[server->worker_count];
 
 		worker->server = server;
-		rc = start_worker(worker, &attributes);
+		worker->scratch =
+		    server->scratch +
+		    (size_t)server->worker_count * listener_scratch_size;
+		rc = pthread_create(&worker->thread, &attributes, work, worker);
 		if (rc == 0)
 			server->worker_count++;
 	}
@@ -226,10 +216,9 @@ stop_workers(struct server *server)
 {
 	gate_open(&server->gate);
 	listener_stop(server->listener);
-	for (long i = 0; i < server->worker_count; i++) {
+	for (long i = 0; i < server->worker_count; i++)
 		pthread_join(server->workers[i].thread, NULL);
-		free(server->workers[i].scratch);
-	}
+	free(server->scratch);
 	free(server->workers);
 }
 

@@ -88,28 +88,34 @@ list_drop(char *list, size_t n)
 		at[-1] = '\0';
 }
 
+/* A copy of what KEYWORD is, "" if nothing is said. */
+static char *
+copy_option(const PQconninfoOption *options, const char *keyword)
+{
+	while (
+	    options->keyword != NULL && strcmp(options->keyword, keyword) != 0)
+		options++;
+	return strdup(options->keyword == NULL || options->val == NULL
+			  ? ""
+			  : options->val);
+}
+
 /* What the conninfo came to: also by a service or the environment. */
 static int
 read_hosts(PGconn *conn, struct hosts *hosts)
 {
-	const struct {
-		const char *keyword;
-		char **list;
-	} lists[] = {{"host", &hosts->host}, {"hostaddr", &hosts->hostaddr},
-	    {"port", &hosts->port}};
 	PQconninfoOption *options = PQconninfo(conn);
-	int rc = options == NULL ? -1 : 0;
 
-	for (size_t i = 0; rc == 0 && i < sizeof(lists) / sizeof(lists[0]); i++)
-		for (PQconninfoOption *o = options; o->keyword != NULL; o++) {
-			if (strcmp(o->keyword, lists[i].keyword) != 0)
-				continue;
-			*lists[i].list = strdup(o->val == NULL ? "" : o->val);
-			if (*lists[i].list == NULL)
-				rc = -1;
-		}
+	if (options == NULL)
+		return -1;
+	hosts->host = copy_option(options, "host");
+	hosts->hostaddr = copy_option(options, "hostaddr");
+	hosts->port = copy_option(options, "port");
 	PQconninfoFree(options);
-	return rc;
+	return hosts->host == NULL || hosts->hostaddr == NULL ||
+		       hosts->port == NULL
+		   ? -1
+		   : 0;
 }
 
 /* Takes the host that CONN is at out of HOSTS; false if no other is left. */
