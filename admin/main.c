@@ -234,7 +234,9 @@ run(struct admin *admin, const struct verb *verb, struct error *error)
 {
 	int rc;
 
-	if (settings_read(&admin->settings, admin->config, error) < 0 ||
+	/* The file may be for the program alone, as it has its password. */
+	if (settings_read(&admin->settings, admin->config,
+		admin->database != NULL, error) < 0 ||
 	    connect_database(admin, error) < 0)
 		return -1;
 	if (!verb->anywhere) {

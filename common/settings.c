@@ -191,13 +191,15 @@ read_environment(struct settings *settings, const struct setting *table,
 }
 
 int
-settings_read(struct settings *settings, const char *file, struct error *error)
+settings_read(struct settings *settings, const char *file, bool optional,
+    struct error *error)
 {
 	size_t count;
 	const struct setting *table = settings_table(&count);
 
 	memset(settings, 0, sizeof(*settings));
 	settings->named = file;
+	settings->optional = optional;
 	settings->lines = calloc(count, sizeof(*settings->lines));
 	if (settings->lines == NULL)
 		return error_set(error, ERROR_CONFIG, "out of memory");
@@ -210,7 +212,7 @@ settings_read(struct settings *settings, const char *file, struct error *error)
 int
 settings_init(struct settings *settings, const char *file, struct error *error)
 {
-	if (settings_read(settings, file, error) < 0)
+	if (settings_read(settings, file, false, error) < 0)
 		return -1;
 	if (settings->auth == AUTH_UNSET)
 		return error_set(error, ERROR_CONFIG,

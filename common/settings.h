@@ -97,6 +97,7 @@ struct settings {
 
 	/* How they were read; for the functions below. */
 	const char *named; /* the file, as --config named it, or NULL */
+	bool optional;     /* see settings_read() */
 	char *file;        /* that was read, or NULL */
 	char **retired; /* strings that were in force; see settings_reload() */
 	size_t retired_count;
@@ -124,9 +125,13 @@ enum {
 int settings_init(
     struct settings *settings, const char *file, struct error *error);
 
-/* The same for a program that serves nobody: `auth` need not be said. */
-int settings_read(
-    struct settings *settings, const char *file, struct error *error);
+/*
+ * The same for a program that serves nobody: `auth` need not be said. If
+ * OPTIONAL, a file that nobody named, and that must not be read, is as one that
+ * is not there.
+ */
+int settings_read(struct settings *settings, const char *file, bool optional,
+    struct error *error);
 
 void settings_fini(struct settings *settings);
 

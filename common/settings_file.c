@@ -212,7 +212,8 @@ settings_read_file(struct settings *settings, const char *path, bool may_lack,
 	file.in = fopen(path, "re");
 	*found_out = file.in != NULL;
 	if (file.in == NULL && may_lack &&
-	    (errno == ENOENT || errno == ENOTDIR))
+	    (errno == ENOENT || errno == ENOTDIR ||
+		(errno == EACCES && settings->optional)))
 		return 0;
 	if (file.in == NULL)
 		return error_set(error, ERROR_CONFIG, "%s: can't be read: %s",

@@ -8,11 +8,12 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use File::Copy qw(copy);
 use Test::More;
 
 use Rig::Admin;
 use Rig::Cluster;
-use Rig::Place qw(workdir spew);
+use Rig::Place qw(builddir workdir spew server_user);
 use Rig::Program qw(params);
 
 my $cluster = Rig::Cluster->start;
@@ -52,6 +53,31 @@ subtest 'where the database is' => sub {
 	my $run = Rig::Admin->new(undef)->run('--config', spew(workdir() . '/bad.conf', "workers = x\n"), 'status');
 	is($run->{exit}, 1, 'a bad file');
 	like($run->{error}, qr/bad.conf:1: workers/, 'is told with its line');
+};
+
+# As the packages have it: the settings are for the program alone, and whoever owns
+# the database must not read them.
+subtest 'settings of somebody else' => sub {
+	my $folder = workdir() . '/beside';
+	mkdir $folder or die "$folder: $!";
+	copy(builddir() . '/admin/replicache-admin', "$folder/replicache-admin") or die "copy: $!";
+	chmod 0755, "$folder/replicache-admin" or die "chmod: $!";
+	my $file = spew("$folder/replicache.conf", "workers = x\n");
+	my $conninfo = $cluster->conninfo($cluster->database('core'));
+	my $run = sub {
+		my ($mode, $database, @arguments) = @_;
+		chmod $mode, $file or die "chmod: $!";
+		my $admin = Rig::Admin->new($database, program => "$folder/replicache-admin", user => server_user(),
+			environment => { REPLICACHE_CONFIG => '' });
+		return $admin->run(@arguments);
+	};
+	like($run->(0644, $conninfo, 'status')->{error}, qr/replicache\.conf:1: workers/, 'what can be read counts');
+	is($run->(0, $conninfo, 'status')->{exit}, 0, 'with --database, what must not be read does not');
+	for my $arguments ([ undef, 'status' ], [ $conninfo, '--config', $file, 'status' ]) {
+		my $ran = $run->(0, @$arguments);
+		is($ran->{exit}, 1, 'without, or when it is named, it does');
+		like($ran->{error}, qr/\Q$file\E: can't be read: Permission denied/, 'and that is told');
+	}
 };
 
 subtest 'install' => sub {

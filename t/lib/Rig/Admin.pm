@@ -19,13 +19,14 @@ use Rig::Place qw(builddir workdir start_process reap_process slurp spew
 
 my $count = 0;
 
-# Options: program, environment.
+# Options: program, environment, user.
 sub new
 {
 	my ($class, $conninfo, %option) = @_;
 	return bless {
 		conninfo => $conninfo,
 		program => $option{program} // builddir() . '/admin/replicache-admin',
+		user => $option{user},
 		environment => { REPLICACHE_CONFIG => '/dev/null',
 			%{ $option{environment} // {} } },
 	}, $class;
@@ -45,7 +46,7 @@ sub start
 	my $base = workdir() . "/admin$$." . ++$count;
 	open my $out, '>', "$base.out" or die "$base.out: $!";
 	open my $error, '>', "$base.err" or die "$base.err: $!";
-	my %option;
+	my %option = (user => $self->{user});
 	if (defined $input) {
 		spew("$base.in", $input);
 		open $option{stdin}, '<', "$base.in" or die "$base.in: $!";
