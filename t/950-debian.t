@@ -3,8 +3,9 @@
 #
 # The Debian packages: they build from what a release has, twice the same;
 # lintian finds no error; the files are where they belong, and the program and
-# replicache-admin run from there. It takes a minute or two, so it waits for
-# `make check-debian`.
+# replicache-admin run from there. On a machine made for this, they are installed
+# by apt, the commands of README.Debian make a chat of it, and purging them leaves
+# nothing. It takes some minutes, so it waits for `make check-debian`.
 
 use strict;
 use warnings;
@@ -15,9 +16,11 @@ use Test::More;
 
 use Rig::Admin;
 use Rig::Cluster;
-use Rig::Place qw(srcdir builddir workdir find_tool slurp spew start_process reap_process);
+use Rig::Container;
+use Rig::Json;
+use Rig::Place qw(srcdir builddir workdir find_tool slurp spew start_process reap_process wait_until);
 use Rig::Program qw(params);
-use Rig::Sync qw(push_params pull_params push_body);
+use Rig::Sync qw(push_params pull_params push_body pull_body);
 
 plan skip_all => 'slow: make check-debian' unless $ENV{DEBIAN};
 for my $tool (qw(dpkg-buildpackage dh lintian)) {
@@ -37,7 +40,7 @@ sub run
 	my $out = workdir() . '/out' . ++$count;
 	open my $file, '>', $out or die "$out: $!";
 	my $pid = start_process(\@command, stdout => $file, stderr => $file, folder => $folder);
-	my $status = reap_process($pid, 900) // die "@command does not end\n";
+	my $status = reap_process($pid, 3600) // die "@command does not end\n";
 	return ($status >> 8, slurp($out));
 }
 
@@ -154,6 +157,81 @@ subtest 'replicache-admin' => sub {
 		program => "$root/usr/sbin/replicache-admin");
 	is($admin->run('install')->{exit}, 0, 'installs');
 	is($admin->run('check')->{exit}, 0, 'and finds no fault');
+};
+
+# The commands of README.Debian that make a chat.
+my ($part) = slurp("$top/debian/replicache-fcgi.README.Debian") =~ /^A chat to begin with\n-+\n(.*?)^An app/ms;
+my @command = grep { m{/examples/chat/} } $part =~ /^    (\S.*)$/mg;
+
+subtest 'apt install, three commands, a chat, purge' => sub {
+	plan skip_all => $_ for Rig::Container::missing();
+	plan skip_all => 'no npm here' unless defined find_tool('npm');
+	my ($machine, $why) = Rig::Container->make(qw(nginx-light postgresql));
+	plan skip_all => $why unless $machine;
+	is(scalar @command, 3, 'README.Debian has three commands');
+	my @package = map { "./$_.deb" } qw(replicache-fcgi replicache-fcgi-admin);
+	must('/', 'cp', $deb->{ m{([\w-]+)\.deb$} ? $1 : '' }, $machine->root . "/root/$_") for @package;
+	my @install = ('sh', '-c', 'cd /root && exec apt-get -qy "$@"', 'sh');
+	my ($code, $text) = $machine->prepare(@install, qw(--download-only install), @package);
+	is($code, 0, 'what they depend on is there') or diag($text);
+	plan skip_all => 'systemd-nspawn boots nothing here: ' . $machine->log unless $machine->boot;
+	my $there = sub {
+		my ($code, $text) = $machine->run(@_);
+		is($code, 0, "@_") or diag($text);
+		return $text;
+	};
+	my $before = $machine->files;
+
+	$there->(@install, 'install', @package);
+	is(($machine->run(qw(systemctl is-active replicache.socket replicache.service)))[1], "inactive\ninactive\n",
+		'nothing runs before it is told to');
+	# The page is made here, where npm is, by the file that is installed there.
+	my $www = workdir() . '/chat';
+	my $made = $command[1] =~ s/~/\/root/gr;
+	my ($build, $folder) = split ' ', $made;
+	must('/', $machine->root . $build, $www);
+	must('/', 'mkdir', $machine->root . $folder);
+	must('/', 'cp', '-r', "$www/www", $machine->root . "$folder/www");
+	$there->('sh', '-c', $command[$_]) for 0, 2;
+
+	like($machine->request(8080, 'GET', '/')->{body}, qr/<script/, 'the page is served');
+	is($machine->request(8080, 'GET', '/chat.js')->{status}, 200, 'so is its script');
+	is(($machine->run(qw(systemctl is-active replicache.service)))[1], "inactive\n", 'the program waits for a request');
+	my %json = (headers => { 'Content-Type' => 'application/json' });
+	my $push = push_body('g', [ 'a', 1, 'createMessage', '{"id":"m","from":"a","content":"hello","order":1}' ]);
+	my $answer = $machine->request(8080, 'POST', '/replicache/push', body => $push, %json);
+	is($answer->{status}, 200, 'a push') or diag($answer->{body});
+	is(($machine->run(qw(systemctl is-active replicache.service)))[1], "active\n", 'has started it');
+	$answer = $machine->request(8080, 'POST', '/replicache/pull', body => pull_body('g'), %json);
+	like($answer->{body}, qr/"hello"/, 'a pull has the message');
+	my $cookie = eval { Rig::Json::decode($answer->{body})->{cookie} } // 0;
+	my $asked = $machine->ask(8080, 'GET', "/replicache/poke?version=$cookie");
+	$there->('su', 'postgres', '-c', q(psql -qd chat -c "insert into message (id, sender, content, ord) values ('n', 'psql', 'hi', 2)"));
+	$answer = $machine->answer($asked);
+	cmp_ok(eval { Rig::Json::decode($answer->{body})->{version} } // 0, '>', $cookie, 'who waits is told of what psql writes');
+	$there->(qw(systemctl reload replicache.service));
+	is($machine->request(8080, 'GET', '/replicache/health')->{status}, 200, 'it has its settings read again');
+	my ($pid) = $there->(qw(systemctl show --property=MainPID replicache.service)) =~ /(\d+)/;
+	$there->(qw(systemctl restart replicache.service));
+	is($machine->request(8080, 'GET', '/replicache/health')->{status}, 200, 'it is restarted');
+	unlike($there->(qw(systemctl show --property=MainPID replicache.service)), qr/=$pid$/, 'as another process');
+	like($there->(qw(systemctl show --property=User replicache.service)), qr/=replicache$/, 'as its own user');
+	# This machine may not have as many descriptors as the unit asks for.
+	unlike($there->(qw(journalctl --no-pager -u replicache.service)), qr/\b(?:warning (?!.*NOFILE)|error|failed)\b/i,
+		'and has nothing to complain of');
+
+	$there->(qw(apt-get -qy remove replicache-fcgi replicache-fcgi-admin));
+	is(($machine->run(qw(systemctl is-active replicache.socket replicache.service)))[1], "inactive\ninactive\n", 'removed, it is stopped');
+	$there->(qw(nginx -t));
+	ok(-s $machine->root . '/etc/replicache/replicache.conf', 'its settings are kept');
+	$there->(@install, 'install', @package);
+	like(slurp($machine->root . '/etc/replicache/replicache.conf'), qr/^auth = none$/m, 'as they were, when it is installed again');
+	$there->(qw(apt-get -qy purge replicache-fcgi replicache-fcgi-admin));
+	$there->(qw(apt-get -qy autoremove --purge));
+	is_deeply($machine->files, $before, 'purged, nothing of them is left');
+	is(($machine->run('su', 'postgres', '-c', 'psql -Atd chat -c "select count(*) from message"'))[1], "2\n",
+		'but the database');
+	$machine->stop;
 };
 
 done_testing;
