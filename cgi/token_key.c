@@ -282,8 +282,11 @@ verify_secret(const struct token_key *key, const char *text, size_t length,
 
 	if (HMAC(EVP_sha256(), key->secret, (int)key->secret_length,
 		(const unsigned char *)text, length, expected,
-		&expected_length) == NULL)
+		&expected_length) == NULL) {
+		/* What went wrong is left in the queue of this thread. */
+		ERR_clear_error();
 		return -1;
+	}
 	return signature_length == expected_length &&
 	       CRYPTO_memcmp(signature, expected, expected_length) == 0;
 }
@@ -410,8 +413,10 @@ token_key_verify(struct token_key *key, const char *token, size_t length,
 	if (key->algorithm == TOKEN_HS256)
 		return verify_secret(
 		    key, token, signed_length, signature, signature_length);
-	if (SHA256((const unsigned char *)token, length, digest) == NULL)
+	if (SHA256((const unsigned char *)token, length, digest) == NULL) {
+		ERR_clear_error();
 		return -1;
+	}
 	if (is_known(key, digest))
 		return 1;
 	rc = verify_public(
