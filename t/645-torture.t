@@ -177,9 +177,9 @@ my $program;
 sub keep_program
 {
 	return if $program && $program->is_alive;
-	my $before = $reins->look->{waits};
+	my $before = $reins->look->{turns};
 	$program = start(REPLICACHE_AUTH => 'none', REPLICACHE_LISTEN_TIMEOUT => 6000);
-	wait_until(sub { $reins->look->{waits} > $before }, 'the start', 20);
+	wait_until(sub { $reins->look->{turns} > $before }, 'the start', 20);
 }
 
 # It has ended: what is wrong with that.

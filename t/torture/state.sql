@@ -63,6 +63,12 @@ declare
 	same boolean;
 begin
 	set local session_replication_role = replica;
+	-- A session whose link was cut may not have noticed yet.
+	while exists (select from pg_stat_activity
+		where usename = 'app' and datname = current_database()
+			and application_name <> 'psql' and state <> 'idle') loop
+		perform pg_sleep(0.001), pg_stat_clear_snapshot();
+	end loop;
 	for t in select torture.tables() loop
 		execute format('select (select md5(string_agg(x::text, E''\n'' order by x::text)) from %s x)
 			is not distinct from

@@ -377,9 +377,10 @@ sub judge
 	my $good = $usual->{answers}{$told};
 	if ($answer->{cut}) {
 		push @wrong, "$at: no answer" if $answer->{never};
+		# What is all there but for the end of the request is as good.
 		push @wrong, "$at: a cut answer that parses: $answer->{body}"
 		    if $answer->{body} ne '' && eval { Rig::Json::decode($answer->{body}); 1 }
-		    && !$usual->{refused};
+		    && !$usual->{answers}{told({ %$answer, cut => 0 })} && !refuses($answer);
 	} elsif (!$good && !refuses($answer) && !$self->is_allowed($seen, $answer)) {
 		push @wrong, "$at: answered $told";
 	}
