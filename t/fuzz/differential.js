@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JSON.parse, for differential.c: reads batches from its standard input, and
-// answers each by 5 bytes a document: 1 if it is JSON, and the digest of what it
-// means, which see there.
+// answers each by 5 bytes a document: 1 if it is JSON, and the digest (digest.h) of
+// what it means.
 'use strict';
 const fs = require('fs');
 

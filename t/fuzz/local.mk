@@ -44,8 +44,8 @@ t_145_result_fuzz_t_LDADD = $(FUZZ_LDADD)
 t_145_result_fuzz_t_LDFLAGS = $(AM_LDFLAGS) $(call wrap,result)
 
 # What drives t/114-scan-differential.t.
-t_fuzz_differential_SOURCES = t/fuzz/differential.c t/fuzz/documents.c \
-	t/fuzz/documents.h
+t_fuzz_differential_SOURCES = t/fuzz/differential.c t/fuzz/digest.c \
+	t/fuzz/digest.h t/fuzz/documents.c t/fuzz/documents.h
 t_fuzz_differential_LDADD = common/libcommon.a $(PQ_LIBS)
 
 # The scanner against JSON.parse and jsonb, on 10,000,000 documents.
