@@ -124,6 +124,12 @@ for my $n (1 .. $samples) {
 	note(sprintf '%7d%13d%14s%10d%11d%10d%11d', $n, $sample->{memory}, $sample->{descriptors} // '-',
 		@$sample{qw(threads sessions streams requests)});
 }
+# However slow it is here.
+wait_until(sub {
+	return $session->value('select count(*) from replicache_client') > CLIENTS
+	    && metric('requests_total\{.*status="401"\}') > 0 && metric('streams_opened_total') > STREAMS
+	    && metric('mutations_total\{result="failed"\}') > 0;
+}, 'all of it to happen', 300);
 my $told = $load->stop($session);
 note(sprintf '%d requests, of which 503 %d, 401 %d; %d clients, %d streams opened, %d pokes; %d sessions killed, '
 	. '%d times HUP', @$told{qw(requests refused expired clients streams pokes)},
