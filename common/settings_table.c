@@ -8,7 +8,6 @@
 #include "settings_table.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "scan.h"
 #include "settings.h"
@@ -215,13 +214,4 @@ settings_table(size_t *count_out)
 {
 	*count_out = sizeof(table) / sizeof(table[0]);
 	return table;
-}
-
-const struct setting *
-settings_find(const char *name)
-{
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(table[i].name, name) == 0)
-			return &table[i];
-	return NULL;
 }

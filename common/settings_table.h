@@ -47,9 +47,6 @@ struct setting {
 /* The rows, in the order in which they are printed. */
 const struct setting *settings_table(size_t *count_out);
 
-/* The row of NAME, or NULL. */
-const struct setting *settings_find(const char *name);
-
 /*
  * Checks VALUE, as the user wrote it, and puts it into SETTINGS.
  * *SECRET_OUT, unless NULL, tells whether others must not see it. Returns -1
