@@ -7,8 +7,8 @@
 # sampled, and does not grow.
 #
 # MINUTES=60 (make check-soak) takes a sample a minute and demands that memory and
-# descriptors of the last quarter are those of the second; without it, some seconds show that bounds
-# are kept and that nothing is left when all have gone.
+# descriptors of the last quarter are those of the second; without it, some seconds
+# show that bounds are kept and that nothing is left when all have gone.
 
 use strict;
 use warnings;
@@ -95,7 +95,8 @@ wait_until(sub { metric('streams'); $before = sample(); $before->{threads} == $t
 my @way = map { $_ % 2 ? straight_to($program->path) : through($nginx) } 1 .. CLIENTS;
 my $load = Rig::Load->start(\@way, streams => \@stream, faults => 1,
 	failing => defined $minutes ? 0.05 : 0.2,
-	tokens => defined $minutes ? 20 : 2, life => defined $minutes ? 60 : 5,
+	# A client outlives its token.
+	tokens => defined $minutes ? 20 : 1, life => defined $minutes ? 60 : 200,
 	pause => defined $minutes ? 0.2 : 0.01);
 
 # What happens besides: each some times in a period.
