@@ -69,6 +69,8 @@ begin
 			and application_name <> 'psql' and state <> 'idle') loop
 		perform pg_sleep(0.001), pg_stat_clear_snapshot();
 	end loop;
+	-- Or not have begun: it comes before all of this or after it.
+	perform public.replicache_lock();
 	for t in select torture.tables() loop
 		execute format('select (select md5(string_agg(x::text, E''\n'' order by x::text)) from %s x)
 			is not distinct from
