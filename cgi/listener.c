@@ -79,6 +79,7 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
+	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
 	bool trust_due;          /* listener_tick() saw one that should be */
 	int64_t shortage_logged; /* clock_ms() */
@@ -239,7 +240,8 @@ listener_new(int fd, const struct settings *settings, struct error *error)
 	listener->fd = fd;
 	listener->epoll = listener->wake = listener->stop = -1;
 	pthread_mutex_init(&listener->lock, NULL);
-	if (open_descriptors(listener) < 0) {
+	listener->scratch = malloc(listener_scratch_size);
+	if (listener->scratch == NULL || open_descriptors(listener) < 0) {
 		error_set(
 		    error, ERROR_CONFIG, "listening: %s", strerror(errno));
 		listener_free(listener);
@@ -267,6 +269,7 @@ listener_free(struct listener *listener)
 	close_if_open(listener->spare);
 	pthread_mutex_destroy(&listener->lock);
 	free(listener->connections);
+	free(listener->scratch);
 	free(listener);
 }
 
@@ -594,6 +597,26 @@ patience(const struct listener *listener, const struct connection *connection)
 		   : listener->settings->header_timeout;
 }
 
+/*
+ * True if the waiting connection FD has waited too long. Not if its request is
+ * there: it came while we stood still, and a thread is about to be told. Called
+ * locked.
+ */
+static bool
+is_overdue(struct listener *listener, int fd, int64_t now)
+{
+	struct connection *connection = &listener->connections[fd];
+	int64_t age = now - connection->since;
+	enum framing judged;
+
+	if (age <= patience(listener, connection))
+		return false;
+	judged = look(fd, listener->scratch, listener->settings);
+	if (judged == FRAMING_BODY)
+		connection->sound = true;
+	return judged != FRAMING_READY && age > patience(listener, connection);
+}
+
 void
 listener_tick(struct listener *listener)
 {
@@ -610,7 +633,7 @@ listener_tick(struct listener *listener)
 		if (may_trust(listener, connection, now))
 			due = true;
 		if (connection->state == STATE_WAITING &&
-		    age > patience(listener, connection)) {
+		    is_overdue(listener, (int)i, now)) {
 			forget(listener, (int)i);
 			close((int)i);
 		} else if (connection->state == STATE_SERVED &&

@@ -68,7 +68,7 @@ void listener_closed(void *context, int fd);
 void listener_wake(struct listener *listener);
 
 /* Closes connections that kept silent and ends reads that take too long. To be
- * called a few times a second. */
+ * called a few times a second, by one thread. */
 void listener_tick(struct listener *listener);
 
 /* Accepts no more; what was accepted is still served. */

@@ -25,8 +25,9 @@
 static const unsigned char request[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0,
     0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0};
 
-static const struct settings settings = {
+static const struct settings patient = {
     .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
+static struct settings settings;
 
 static struct sockaddr_un address;
 static socklen_t address_length;
@@ -62,6 +63,7 @@ begin(void **state)
 	struct error error;
 
 	(void)state;
+	settings = patient;
 	/* The kernel chooses a name that is no file's. */
 	memset(&address, 0, sizeof(address));
 	address.sun_family = AF_UNIX;
@@ -208,6 +210,53 @@ test_no_descriptors(void **state)
 	close(second);
 }
 
+/* A peer that has been accepted, with nothing sent yet. */
+static int
+open_silent_peer(void)
+{
+	int peer = open_peer(), fd = -1;
+
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	assert_int_equal(listener_open_count(listener), 1);
+	return peer;
+}
+
+static void
+test_silence(void **state)
+{
+	int peer = open_silent_peer();
+	char byte;
+
+	(void)state;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 1);
+	settings.header_timeout = -1;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 0);
+	assert_int_equal(read(peer, &byte, 1), 0);
+	close(peer);
+}
+
+/* A request that came before the time was up is served, though it is found
+ * after: the process had been stopped. */
+static void
+test_found_late(void **state)
+{
+	int peer = open_silent_peer(), fd = -1;
+
+	(void)state;
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	settings.header_timeout = -1;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 1);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+}
+
 static void
 test_stop(void **state)
 {
@@ -242,6 +291,8 @@ main(void)
 		test_drain_while_accepting, begin, end),
 	    cmocka_unit_test_setup_teardown(test_accept_in_vain, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_descriptors, begin, end),
+	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
+	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_stop, begin, end),
 	    cmocka_unit_test(test_no_socket),
 	};
