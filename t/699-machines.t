@@ -39,6 +39,8 @@ sub connections
 	return $session->value("select count(*) from pg_stat_activity where application_name = '$name'");
 }
 
+sub connections_of { return $session->value("select count(*) from pg_stat_activity where usename = '$_[0]'") }
+
 # The notes that were applied: each as often as it was.
 sub notes
 {
@@ -293,6 +295,18 @@ subtest 'pgbouncer' => sub {
 		is($session->value("select count(*) from journal where note like 't _'"), $id[0] + $id[1], 'each push is applied once');
 		$pooler->stop;
 	};
+	subtest 'max_client_conn' => sub {
+		for my $enough (0, 1) {
+			my $pooler = Rig::Pooler->start($cluster, size => 10, mode => 'session', clients => 1 + $enough);
+			my @program = map { Rig::Program->start(REPLICACHE_DATABASE => $pooler->conninfo($database)) } 0 .. 1;
+			my @status = map { push_by($program[$_], "m$enough$_", [ "m$enough$_", 1, 'note', qq("m $enough$_") ])->{status} } 0, 1;
+			is("@status", $enough ? '200 200' : '200 503',
+				$enough ? 'with a connection for each of two programs both take pushes' : 'with one for two the second takes none');
+			is(notes($session, "m $enough%"), $enough ? 'm 10 m 11' : 'm 00', 'what is applied is what was said to be');
+			$_->stop for @program;
+			$pooler->stop;
+		}
+	};
 	subtest 'LISTEN' => sub {
 		my $pooler = Rig::Pooler->start($cluster, size => 1);
 		my $admin = Rig::Admin->new($cluster->conninfo($database),
@@ -301,6 +315,37 @@ subtest 'pgbouncer' => sub {
 		like($run->{out}, qr/^fault +LISTEN/m, 'that it does not work through pool_mode = transaction is found by check');
 		$pooler->stop;
 	};
+};
+
+subtest 'a limit of the role' => sub {
+	my $admin = $cluster->admin;
+	$admin->query('create role few login connection limit 2 in role app');
+	my $few = $cluster->conninfo($database, 'few');
+	my @held = map { $cluster->session($database, 'few') } 1 .. 2;
+	my $cgi = sub {
+		return Rig::Program::cgi({ REPLICACHE_DATABASE => $few }, push_params('few', [ 'few', 1, 'note', '"few"' ]));
+	};
+	my $answer = $cgi->();
+	is($answer->{status}, 503, 'a request beyond it is to be sent again');
+	like($answer->{stderr}, qr/too many connections for role/, 'and the log says why');
+	(pop @held)->close;
+	wait_until(sub { connections_of('few') < 2 }, 'a connection to be over', 20);
+	is($cgi->()->{status}, 200, 'below it, it is taken');
+	is(notes($session, 'few'), 'few', 'and applied once');
+	$_->close for @held;
+};
+
+subtest 'an old primary that was not stopped' => sub {
+	my $next = $cluster->standby('next');
+	my $program = Rig::Program->start(REPLICACHE_POOL => POOL,
+		REPLICACHE_DATABASE => several("$cluster->{socket},$next->{socket}", 'read-write'));
+	is(push_by($program, 'old', [ 'old', 1, 'note', '"old 1"' ])->{status}, 200, 'a push before');
+	$next->promote;
+	is(push_by($program, 'old', [ 'old', 2, 'note', '"old 2"' ])->{status}, 200, 'a push after');
+	is(notes($session, 'old %'), 'old 1 old 2', 'goes where the session was open');
+	isnt(notes($next->session($database, 'postgres'), 'old %'), 'old 1 old 2', 'and not to the new one');
+	is($program->stop, 0, 'the program ends in order');
+	$next->stop;
 };
 
 done_testing;

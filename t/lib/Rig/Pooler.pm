@@ -25,7 +25,8 @@ sub missing
 	return;
 }
 
-# Options: size, the connections it has to each database; mode.
+# Options: size, the connections it has to each database; mode; clients, how many it
+# takes.
 sub start
 {
 	my ($class, $cluster, %option) = @_;
@@ -34,6 +35,7 @@ sub start
 	my ($host) = $cluster->conninfo('x') =~ /host=(\S+)/;
 	my $size = $option{size} // 2;
 	my $mode = $option{mode} // 'transaction';
+	my $clients = $option{clients} // 200;
 	# Nothing listens at the port: it only names the socket.
 	spew("$folder/pgbouncer.ini", <<"INI");
 [databases]
@@ -46,7 +48,7 @@ logfile = $folder/log
 auth_type = any
 pool_mode = $mode
 default_pool_size = $size
-max_client_conn = 200
+max_client_conn = $clients
 INI
 	my $user = server_user();
 	if ($user) {
