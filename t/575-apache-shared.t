@@ -17,7 +17,7 @@ use Rig::Cluster;
 use Rig::Place qw(workdir slurp start_process stop_process wait_until);
 use Rig::Program;
 use Rig::Stream;
-use Rig::Sync qw(push_body);
+use Rig::Sync qw(push_body pull_body);
 
 my @by = grep { Rig::Apache->is_installed($_) } qw(fcgid cgi cgid);
 plan skip_all => 'no Apache here' unless @by;
@@ -100,6 +100,31 @@ subtest 'FcgidOutputBufferSize 0' => sub {
 		stop_process($pid);
 		is($front->request('GET', '/health')->{status}, 200, 'and the site is well');
 	}
+	$stream->close;
+	ok(defined $front->stop, 'the server ends');
+};
+
+# What a host that compresses all it can does to a stream: what is gzip of it comes as
+# soon as the program has written it.
+subtest 'mod_deflate' => sub {
+	plan skip_all => 'no mod_fcgid here' unless grep { $_ eq 'fcgid' } @by;
+	plan skip_all => 'no mod_deflate here' unless Rig::Apache->is_installed(qw(deflate filter));
+	my $database = $cluster->database('cases');
+	my $session = $cluster->session($database);
+	my $front = start($database, by => 'fcgid', settings => { REPLICACHE_POKE => 'stream' },
+		modules => [qw(filter deflate)],
+		lines => "FcgidOutputBufferSize 0\nSetOutputFilter DEFLATE\n");
+	my %gzip = (headers => { 'Accept-Encoding' => 'gzip' });
+	my $answer = $front->request('POST', '/pull', body => pull_body('g'),
+		headers => { 'Content-Type' => 'application/json', 'Accept-Encoding' => 'gzip' });
+	is($answer->{headers}{'content-encoding'}, 'gzip', 'a pull is compressed');
+	my $version = sub { $session->value('select max(version) from replicache_version') };
+	my $before = $version->();
+	my $stream = Rig::Stream->http($front->{port}, version => $before, %gzip);
+	is($stream->status, 200, 'a stream') or return;
+	note(explain($stream->{headers}));
+	$session->query(q(insert into item (id, body) values ('flows', '1')));
+	is($stream->poke(20), $version->(), 'flows');
 	$stream->close;
 	ok(defined $front->stop, 'the server ends');
 };
