@@ -238,6 +238,17 @@ like((guard('createMessage', '{"x":1'))[1], qr/\|null\|unstorable_text\|22P02\|/
 is_deeply([ guard('keep', '{"a":"\u0000\ud800", "n":1e400,"a" : 1}') ], [ 'applied', 'no row' ], 'a function of json takes them');
 is($session->value(q(select content from message where id = 'json')), '{"a":"\u0000\ud800", "n":1e400,"a" : 1}', 'as they were sent');
 
+# Text that is nested too deep for Postgres, which the program takes far less of
+# (SCAN_DEPTH_MAX), is an error like others. The guard can't keep it, as its own row
+# would have it again, so it is nobody's.
+{
+	my $backend = $session->value('select pg_backend_pid()');
+	my $deep = sub { '[' x $_[0] . ']' x $_[0] };
+	like((guard('createMessage', $deep->(128)))[1], qr/\|mutator_error\|22023\|/, 'arrays as deep as the program lets pass are read');
+	is_deeply([ guard('createMessage', $deep->(100_000)) ], [ '54001', 'no row' ], '100,000 arrays in one another');
+	is($session->value('select pg_backend_pid()'), $backend, 'and the session goes on');
+}
+
 # Nobody's fault: raised again, and not recorded.
 for my $state (qw(08006 40001 40P01 40003 53100 53200 53300 55P03 57P01 57P05 58030 XX000 XX001 25006)) {
 	is_deeply([ guard('fail', qq({"sql":"select","state":"$state"})) ], [ $state, 'no row' ], "$state is raised again");
