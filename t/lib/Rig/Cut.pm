@@ -13,7 +13,8 @@
 # With start(..., messages => 1) the target is Postgres, and messages are counted
 # instead of bytes; what is done after so many is to terminate the backend at the
 # other end, as pg_terminate_backend() does. It has ended before anything else is
-# let through.
+# let through. Both arm() and disarm() wait until all that was asked is answered, so
+# that what belongs to a request is counted, and nothing else.
 
 package Rig::Cut;
 
@@ -104,6 +105,7 @@ sub run
 	my ($direction, $limit, $stay) = ('none', 0, 0);
 	my %count = (up => 0, down => 0);
 	my ($cut, $closed) = (0, 0);
+	my @order;
 	local $SIG{PIPE} = 'IGNORE';
 
 	my $drop = sub {
@@ -159,37 +161,45 @@ sub run
 		$cut_all->() if $direction eq $way && $count{$way} >= $limit;
 	};
 
+	my $is_settled = sub {
+		return !grep { $way{$_} eq 'up' && $reader{$_}{asked} > $reader{ $other{$_} }{answered} } keys %way;
+	};
+	my $obey = sub {
+		my ($verb, @words) = split ' ', $_[0];
+		if ($verb eq 'arm') {
+			($direction, $limit, $stay) = @words;
+			%count = (up => 0, down => 0);
+			($cut, $closed) = (0, 0);
+			$cut_all->() if $direction ne 'none' && $limit == 0 && !$messages;
+			print $control "armed\n";
+		} else {
+			print $control "$count{up} $count{down} $cut\n";
+			($direction, $closed) = ('none', 0);
+		}
+	};
+
 	for (;;) {
 		for my $ready ($select->can_read) {
 			if ($ready == $listener) {
 				$open->();
 			} elsif ($ready == $control) {
-				my $line = <$control> // return;
-				my ($verb, @words) = split ' ', $line;
-				if ($verb eq 'arm') {
-					($direction, $limit, $stay) = @words;
-					%count = (up => 0, down => 0);
-					($cut, $closed) = (0, 0);
-					$cut_all->() if $direction ne 'none' && $limit == 0 && !$messages;
-					print $control "armed\n";
-				} else {
-					print $control "$count{up} $count{down} $cut\n";
-					($direction, $closed) = ('none', 0);
-				}
+				push @order, scalar(<$control>) // return;
 			} elsif (fileno $ready) {
 				$forward->($ready);
 			}
 		}
+		$obey->(shift @order) if @order && (!$messages || $is_settled->());
 	}
 }
 
 package Rig::Cut::Messages;
 
 # One direction of a dialogue with Postgres. What a client sends first has no type.
+# Counts what a client asked that is to be answered, and what a server answered.
 sub new
 {
 	my ($class, $is_client) = @_;
-	return bless { rest => '', typed => !$is_client }, $class;
+	return bless { rest => '', typed => !$is_client, asked => 0, answered => 0 }, $class;
 }
 
 # Takes bytes; returns where in them messages end.
@@ -204,9 +214,13 @@ sub ends
 		last if length($text) < $at + $head;
 		my $size = $head - 4 + unpack 'N', substr $text, $at + $head - 4, 4;
 		last if length($text) < $at + $size;
+		my $type = $self->{typed} ? substr $text, $at, 1 : 'startup';
 		# BackendKeyData
-		$self->{backend} = unpack 'N', substr $text, $at + 5, 4
-		    if $self->{typed} && substr($text, $at, 1) eq 'K';
+		$self->{backend} = unpack 'N', substr $text, $at + 5, 4 if $type eq 'K';
+		# Startup, Sync and Query are each answered by a ReadyForQuery. A client
+		# sends no Z, and the server's S is ParameterStatus, which nobody asks for.
+		$self->{asked}++ if $type =~ /^(?:startup|S|Q)$/;
+		$self->{answered}++ if $type eq 'Z';
 		$at += $size;
 		$self->{typed} = 1;
 		push @end, $at - $before;
