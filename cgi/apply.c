@@ -199,15 +199,19 @@ take_commit(struct db *db, struct error *error)
 	return rc;
 }
 
+/* Answers before replicache_begin_push()'s: to BEGIN and to the limits. */
+#define BEFORE_BEGIN_PUSH 2
+
 /* Takes the answers up to the first call. */
 static int
 take_begin(struct db *db, int64_t *version_out, struct error *error)
 {
 	struct db_result *result;
 
-	if (db_take(db, NULL, error) < 0 || /* begin */
-	    db_take(db, NULL, error) < 0 || /* limits */
-	    db_take(db, &result, error) < 0)
+	for (int i = 0; i < BEFORE_BEGIN_PUSH; i++)
+		if (db_take(db, NULL, error) < 0)
+			return -1;
+	if (db_take(db, &result, error) < 0)
 		return -1;
 	*version_out = db_int64(result, 0, 0);
 	db_result_free(result);

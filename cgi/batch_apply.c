@@ -220,6 +220,7 @@ make_plan(struct round *round)
 	plan->groups = arena_calloc(arena, jobs, sizeof(*plan->groups));
 	plan->clients = arena_calloc(arena, clients, sizeof(*plan->clients));
 	plan->calls = arena_calloc(arena, calls, sizeof(*plan->calls));
+	/* Pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	round->owners = arena_calloc(arena, calls, sizeof(*round->owners));
 	if (plan->groups == NULL || plan->clients == NULL ||
 	    plan->calls == NULL || round->owners == NULL)

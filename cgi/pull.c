@@ -68,10 +68,10 @@ pull_handle(struct exchange *exchange)
 	struct request *request = &exchange->request;
 	struct pulling *p = arena_calloc(&exchange->arena, 1, sizeof(*p));
 	struct error error;
-	int rc;
+	int rc = -1;
 
 	if (p == NULL)
-		rc = error_set(&error, ERROR_UNAVAILABLE, "out of memory");
+		error_set(&error, ERROR_UNAVAILABLE, "out of memory");
 	else
 		rc = protocol_parse_pull(request->body, request->body_length,
 		    (size_t)settings->max_tokens, (size_t)settings->max_depth,

@@ -273,7 +273,7 @@ pull_look(void *context, struct gather_queue *round)
 
 	while (count < ROUND_MAX && round->first != NULL)
 		pulls[count++] = (struct pulling *)gather_queue_take(round);
-	if (look_connected(app, pulls, count, &error) == 0)
+	if (count == 0 || look_connected(app, pulls, count, &error) == 0)
 		return;
 	for (size_t i = 0; i < count; i++)
 		pull_refuse(pulls[i], &error);

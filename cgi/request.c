@@ -85,7 +85,7 @@ header(struct transport *transport, const char *name)
 		return "";
 	for (; *name != '\0' && n + 1 < sizeof(variable); name++)
 		variable[n++] =
-		    *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+		    (char)(*name == '-' ? '_' : toupper((unsigned char)*name));
 	variable[n] = '\0';
 	return param(transport, variable);
 }

@@ -381,6 +381,7 @@ wait_result(struct db *db, struct error *error)
 static int
 next_result(struct db *db, PGresult **out, struct error *error)
 {
+	*out = NULL;
 	if (db->conn == NULL)
 		return lost(db, error);
 	if (wait_result(db, error) < 0)
