@@ -83,6 +83,11 @@ sub begin
 	my $rounds = $option{rounds};
 	$self->{owner} = $$;
 	$self->{seconds} = $option{seconds} // 60 + ($rounds // 0) * 4;
+	# What stood before the first version of the journal.
+	my $session = $self->{cluster}->session($self->{database});
+	$self->{initial} = { map { @$_ } @{ $session->query('select who, history_digest(who) from unnest(\'{'
+		. join(',', map { "u$_" } 0 .. USERS - 1) . '}\'::text[]) as who') } };
+	$session->close;
 	my @other = (
 		sub { $self->write_outside },
 		sub { $self->kill_sessions($option{kills} // 0) },
@@ -194,27 +199,32 @@ sub watch
 {
 	my ($self, $program) = @_;
 	my ($stream, $session, $told, $last, $end) = (undef, undef, 0);
+	my ($opened, $heard) = (0, 0);
 	for (;;) {
 		return 0 if $self->is_alone;
-		$stream //= Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
+		if (!$stream) {
+			$stream = Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
+			$opened = time;
+		}
 		my $poke = eval { $stream->poke(0.2) };
 		die $@ if $@ && $@ !~ /no headers in time/;
 		$told = $poke // $told;
 		if (defined $poke) {
+			$heard = time;
 			# It was not told too early: who pulls now gets it.
 			$session //= $self->open_session;
 			my $now = eval { $session->value('select max(version) from replicache_version') };
 			$session = $self->lose_session($session) if $session && !defined $now;
 			return { violation => ["P9: a stream was told of $poke at $now"] } if defined $now && $poke > $now;
 		}
-		undef $stream if $stream->{ended} || ($stream->{status} // 200) != 200;
+		undef $stream if $stream->{ended} || $stream->{whole} || ($stream->{status} // 200) != 200;
 		if (!defined $last && -e workdir() . '/over-outside') {
 			$last = $self->session->value('select max(version) from replicache_version');
 			$end = time + ($self->{poke_seconds} // POKE_SECONDS);
 		}
 		return 0 if defined $last && $told >= $last;
-		return { violation => ["P9: a stream was told of $told, not of $last"] }
-		    if defined $end && time > $end;
+		return { violation => [sprintf 'P9: a stream was told of %s, not of %s: it was opened %.1f s ago, has status %s, and told it %.1f s ago',
+			$told, $last, time - $opened, $stream->{status} // 'none', time - $heard] } if defined $end && time > $end;
 	}
 }
 
@@ -279,9 +289,8 @@ sub audit
 			my $before = @$steps ? $steps->[-1][0] : 0;
 			push @$steps, [ $_->[1] > $before ? $_->[1] : $before, $_->[2] ];
 		}
-		my $empty = md5_hex('');
 		{ digest => \%digest, versions => [ sort { $a <=> $b } keys %digest ], done => \%done,
-			empty => { map { ("u$_" => $empty) } 0 .. USERS - 1 } };
+			empty => $self->{initial} };
 	};
 }
 
