@@ -158,14 +158,7 @@ sub rest
 
 sub kills { return sum0(values %{ $_[0]{killed} }) }
 
-# The points that were not hit.
-sub missed
-{
-	my ($self) = @_;
-	return grep { !$self->{killed}{$_} } @{ $self->{points} };
-}
-
-# Kills so often, and, with all => 1, until each point was hit; but not for longer
+# Kills so often, and until each point of all => [point] was hit; but not for longer
 # than seconds. What runs then is left alone.
 sub kill_often
 {
@@ -177,7 +170,8 @@ sub kill_often
 		rest();
 	}
 	$_->{kill_at} = time for @{ $self->{slots} };
-	while ($self->kills < $kills || ($option{all} && $self->missed)) {
+	my @all = @{ $option{all} // [] };
+	while ($self->kills < $kills || grep { !$self->{killed}{$_} } @all) {
 		last if time > $end;
 		$self->attend(sub { $self->plan });
 		rest();
