@@ -290,7 +290,8 @@ sub audit
 			push @$steps, [ $_->[1] > $before ? $_->[1] : $before, $_->[2] ];
 		}
 		{ digest => \%digest, versions => [ sort { $a <=> $b } keys %digest ], done => \%done,
-			empty => $self->{initial} };
+			# Whoever did not begin here began with nothing.
+			empty => $self->{initial} // { map { ("u$_" => md5_hex('')) } 0 .. USERS - 1 } };
 	};
 }
 
