@@ -45,8 +45,8 @@ send_limits(struct db *db, const struct settings *settings, struct error *error)
 
 /* Queues the bookkeeping: the clients and groups as arrays. */
 static int
-send_begin(struct db *db, const struct apply_plan *plan, int64_t revision,
-    struct arena *arena, struct error *error)
+send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
+    struct error *error)
 {
 	enum {
 		GROUPS,
@@ -85,7 +85,8 @@ send_begin(struct db *db, const struct apply_plan *plan, int64_t revision,
 		if (params[i] == NULL)
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "out of memory");
-	snprintf(number, sizeof(number), "%" PRId64, revision);
+	snprintf(
+	    number, sizeof(number), "%" PRId64, plan->registration->revision);
 	params[REVISION] = number;
 	return db_send_id(db, STATEMENT_PUSH_BEGIN, PARAMS, params, error);
 }
@@ -140,16 +141,16 @@ send_tidy(struct db *db, struct error *error)
 /* Two groups: nobody waits for the session to be reset (apply_end()). */
 static int
 send_all(struct db *db, const struct settings *settings,
-    const struct registration *registration, const struct apply_plan *plan,
-    struct arena *arena, struct error *error)
+    const struct apply_plan *plan, struct arena *arena, struct error *error)
 {
 	if (db_send_id(db, STATEMENT_BEGIN_PUSH, 0, NULL, error) < 0 ||
 	    send_limits(db, settings, error) < 0 ||
-	    send_begin(db, plan, registration->revision, arena, error) < 0)
+	    send_begin(db, plan, arena, error) < 0)
 		return -1;
 	FAULT(BEGIN_SENT);
 	for (size_t i = 0; i < plan->call_count; i++) {
-		if (send_call(db, registration, &plan->calls[i], error) < 0)
+		if (send_call(db, plan->registration, &plan->calls[i], error) <
+		    0)
 			return -1;
 		FAULT(CALL_SENT);
 	}
@@ -199,16 +200,13 @@ take_commit(struct db *db, struct error *error)
 	return rc;
 }
 
-/* Answers before replicache_begin_push()'s: to BEGIN and to the limits. */
-#define BEFORE_BEGIN_PUSH 2
-
 /* Takes the answers up to the first call. */
 static int
 take_begin(struct db *db, int64_t *version_out, struct error *error)
 {
 	struct db_result *result;
 
-	for (int i = 0; i < BEFORE_BEGIN_PUSH; i++)
+	for (int i = 0; i < 2; i++) /* begin, limits */
 		if (db_take(db, NULL, error) < 0)
 			return -1;
 	if (db_take(db, &result, error) < 0)
@@ -220,26 +218,25 @@ take_begin(struct db *db, int64_t *version_out, struct error *error)
 
 int
 apply_run(struct db *db, const struct settings *settings,
-    const struct registration *registration, const struct apply_plan *plan,
-    struct arena *arena, int64_t *version_out, size_t *failed_out,
-    struct error *error)
+    const struct apply_plan *plan, struct arena *arena,
+    struct apply_result *result, struct error *error)
 {
 	long each = settings->statement_timeout + settings->lock_timeout;
 	int64_t begun = clock_us();
 	size_t recorded = 0;
 
-	*failed_out = APPLY_NONE;
+	*result = (struct apply_result){.failed = APPLY_NONE};
 	db_set_patience(db, settings->batch_time + each);
-	if (send_all(db, settings, registration, plan, arena, error) < 0)
+	if (send_all(db, settings, plan, arena, error) < 0)
 		return -1;
 	FAULT(PIPELINE_SENT);
-	if (take_begin(db, version_out, error) < 0)
+	if (take_begin(db, &result->version, error) < 0)
 		return -1;
 	FAULT(BEGIN_TAKEN);
 	for (size_t i = 0; i < plan->call_count; i++) {
-		if (take_call(db, registration, &plan->calls[i], &recorded,
-			error) < 0) {
-			*failed_out = i;
+		if (take_call(db, plan->registration, &plan->calls[i],
+			&recorded, error) < 0) {
+			result->failed = i;
 			return -1;
 		}
 		FAULT(CALL_TAKEN);

@@ -26,7 +26,7 @@ struct mutation;
 struct registration;
 struct settings;
 
-/* What *FAILED_OUT says when no single call failed. */
+/* In place of a call's index, when no single one failed. */
 #define APPLY_NONE SIZE_MAX
 
 /* A client group that the plan touches, with the user it must belong to. */
@@ -55,6 +55,7 @@ struct apply_call {
 };
 
 struct apply_plan {
+	const struct registration *registration; /* what is called */
 	struct apply_group *groups;
 	size_t group_count;
 	struct apply_client *clients;
@@ -63,20 +64,23 @@ struct apply_plan {
 	size_t call_count;
 };
 
+struct apply_result {
+	int64_t version; /* 0 unless it was reached */
+	size_t failed;   /* the index of the call that failed, or APPLY_NONE */
+};
+
 /*
  * Runs PLAN on DB. Returns 0 once the tag of COMMIT was read: it is durable, on
  * a synchronous standby too if there is one, with all versions up to
- * *VERSION_OUT.
- * Otherwise -1 with the error and, in *FAILED_OUT, the index of the call that
- * failed or APPLY_NONE; nothing is applied, unless the connection was lost
- * (db_failure()): then it may have been, and only a new look tells; or unless
- * the wait for a standby was given up: then it was, but may yet be lost. Memory
- * comes from ARENA. The caller calls apply_end() in both cases.
+ * RESULT->version. Otherwise -1 with the error, and RESULT->failed; nothing is
+ * applied, unless the connection was lost (db_failure()): then it may have
+ * been, and only a new look tells; or unless the wait for a standby was given
+ * up: then it was, but may yet be lost. Memory comes from ARENA. The caller
+ * calls apply_end() in both cases.
  */
 int apply_run(struct db *db, const struct settings *settings,
-    const struct registration *registration, const struct apply_plan *plan,
-    struct arena *arena, int64_t *version_out, size_t *failed_out,
-    struct error *error);
+    const struct apply_plan *plan, struct arena *arena,
+    struct apply_result *result, struct error *error);
 
 /* Leaves DB as it was before: rolled back unless COMMITTED, the session reset.
  * After COMMIT nobody waits for that but who uses DB next (db_catch_up()), so

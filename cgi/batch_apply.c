@@ -430,20 +430,21 @@ static int
 run_plan(struct round *round, size_t *failed, struct error *error)
 {
 	struct batch_context *context = round->context;
-	const struct registration *registration =
-	    registry_get(context->registry, round->db,
-		batch_first(&round->jobs)->revision, error);
-	int64_t version;
+	struct apply_plan *plan = &round->plan;
+	struct apply_result result;
 	int rc;
 
 	*failed = APPLY_NONE;
-	if (registration == NULL)
+	plan->registration = registry_get(context->registry, round->db,
+	    batch_first(&round->jobs)->revision, error);
+	if (plan->registration == NULL)
 		return -1;
-	rc = apply_run(round->db, context->settings, registration, &round->plan,
-	    &context->apply_arena, &version, failed, error);
+	rc = apply_run(round->db, context->settings, plan,
+	    &context->apply_arena, &result, error);
+	*failed = result.failed;
 	if (rc == 0)
-		atomic_store(&context->replicated, version);
-	registry_put(context->registry, registration);
+		atomic_store(&context->replicated, result.version);
+	registry_put(context->registry, plan->registration);
 	return rc;
 }
 

@@ -23,6 +23,7 @@
 #include "error.h"
 #include "pull_stage.h"
 #include "route.h"
+#include "scan.h"
 #include "server.h"
 #include "settings.h"
 
@@ -65,6 +66,9 @@ enum exchange_state
 pull_handle(struct exchange *exchange)
 {
 	const struct settings *settings = exchange->app->settings;
+	const struct scan_limits limits = {
+	    .tokens = (size_t)settings->max_tokens,
+	    .depth = (size_t)settings->max_depth};
 	struct request *request = &exchange->request;
 	struct pulling *p = arena_calloc(&exchange->arena, 1, sizeof(*p));
 	struct error error;
@@ -74,8 +78,7 @@ pull_handle(struct exchange *exchange)
 		error_set(&error, ERROR_UNAVAILABLE, "out of memory");
 	else
 		rc = protocol_parse_pull(request->body, request->body_length,
-		    (size_t)settings->max_tokens, (size_t)settings->max_depth,
-		    &exchange->arena, &p->request, &error);
+		    &limits, &exchange->arena, &p->request, &error);
 	if (rc < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;

@@ -271,9 +271,11 @@ pull_look(void *context, struct gather_queue *round)
 	struct error error;
 	size_t count = 0;
 
-	while (count < ROUND_MAX && round->first != NULL)
+	/* A round is of one at least. */
+	do
 		pulls[count++] = (struct pulling *)gather_queue_take(round);
-	if (count == 0 || look_connected(app, pulls, count, &error) == 0)
+	while (count < ROUND_MAX && round->first != NULL);
+	if (look_connected(app, pulls, count, &error) == 0)
 		return;
 	for (size_t i = 0; i < count; i++)
 		pull_refuse(pulls[i], &error);

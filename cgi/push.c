@@ -18,6 +18,7 @@
 #include "faults.h"
 #include "metrics.h"
 #include "route.h"
+#include "scan.h"
 #include "settings.h"
 
 /* How many mutations a user may have a second; 0, any number. */
@@ -79,13 +80,15 @@ enum exchange_state
 push_handle(struct exchange *exchange)
 {
 	const struct settings *settings = exchange->app->settings;
+	const struct scan_limits limits = {
+	    .tokens = (size_t)settings->max_tokens,
+	    .depth = (size_t)settings->max_depth};
 	struct batch_job *job = &exchange->job;
 	struct error error;
 
 	if (protocol_parse_push(exchange->request.body,
-		exchange->request.body_length, (size_t)settings->max_tokens,
-		(size_t)settings->max_depth, &exchange->arena, &exchange->push,
-		&error) < 0) {
+		exchange->request.body_length, &limits, &exchange->arena,
+		&exchange->push, &error) < 0) {
 		route_refuse(exchange, &error);
 		return EXCHANGE_ANSWERED;
 	}

@@ -25,10 +25,22 @@ out_of_memory(struct error *error)
 	return error_set(error, ERROR_UNAVAILABLE, "out of memory");
 }
 
-/* Reads an ID: a string of 1 to MAX bytes without control characters. */
+/* A field of text, and how many bytes it may have. */
+struct text_field {
+	const char *name;
+	size_t min, max;
+};
+
+static const struct text_field group_field = {
+    "clientGroupID", 1, PROTOCOL_ID_MAX};
+static const struct text_field client_field = {"clientID", 1, PROTOCOL_ID_MAX};
+static const struct text_field schema_field = {
+    "schemaVersion", 0, PROTOCOL_SCHEMA_VERSION_MAX};
+
+/* Reads a string without control characters. */
 static int
-read_text(const struct scan_value *value, const char *field, size_t min,
-    size_t max, struct arena *arena, const char **out, struct error *error)
+read_text(const struct scan_value *value, const struct text_field *field,
+    struct arena *arena, const char **out, struct error *error)
 {
 	unsigned flags;
 	size_t length;
@@ -36,22 +48,22 @@ read_text(const struct scan_value *value, const char *field, size_t min,
 
 	if (value->kind != SCAN_STRING)
 		return error_set(error, ERROR_INVALID_REQUEST,
-		    "%s is missing or not a string", field);
+		    "%s is missing or not a string", field->name);
 	/* An escape takes 6 bytes at most for each byte that it means. */
-	if (value->length > 6 * max + 2)
-		return error_set(
-		    error, ERROR_INVALID_REQUEST, "%s is too long", field);
+	if (value->length > 6 * field->max + 2)
+		return error_set(error, ERROR_INVALID_REQUEST, "%s is too long",
+		    field->name);
 	text = arena_alloc(arena, value->length);
 	if (text == NULL)
 		return out_of_memory(error);
 	length = scan_decode(value, text, &flags);
-	if (length < min || length > max || flags != 0)
+	if (length < field->min || length > field->max || flags != 0)
 		return error_set(error, ERROR_INVALID_REQUEST,
-		    "%s is empty, too long or no text", field);
+		    "%s is empty, too long or no text", field->name);
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
 			return error_set(error, ERROR_INVALID_REQUEST,
-			    "%s has a control character", field);
+			    "%s has a control character", field->name);
 	*out = text;
 	return 0;
 }
@@ -85,12 +97,10 @@ check_string(
 
 /* Judges BODY and gives the object that it is. */
 static int
-read_object(const char *body, size_t length, size_t max_tokens,
-    size_t max_depth, struct scan_value *object, unsigned *flags,
-    struct error *error)
+read_object(const char *body, size_t length, const struct scan_limits *limits,
+    struct scan_value *object, unsigned *flags, struct error *error)
 {
-	if (scan_document_within(
-		body, length, max_tokens, max_depth, flags, error) < 0)
+	if (scan_document_within(body, length, limits, flags, error) < 0)
 		return -1;
 	scan_root(body, length, object);
 	if (object->kind != SCAN_OBJECT)
@@ -114,8 +124,7 @@ read_client(struct reading *reading, const struct scan_value *value, int64_t id,
 	const char *client;
 	size_t index;
 
-	if (read_text(value, "clientID", 1, PROTOCOL_ID_MAX, reading->arena,
-		&client, error) < 0)
+	if (read_text(value, &client_field, reading->arena, &client, error) < 0)
 		return -1;
 	index = map_add(&reading->clients, client);
 	if (index == MAP_NONE)
@@ -261,9 +270,8 @@ terminate_args(char *body, const struct push *push)
 }
 
 int
-protocol_parse_push(char *body, size_t length, size_t max_tokens,
-    size_t max_depth, struct arena *arena, struct push *push,
-    struct error *error)
+protocol_parse_push(char *body, size_t length, const struct scan_limits *limits,
+    struct arena *arena, struct push *push, struct error *error)
 {
 	enum {
 		PUSH_VERSION,
@@ -280,17 +288,16 @@ protocol_parse_push(char *body, size_t length, size_t max_tokens,
 
 	memset(push, 0, sizeof(*push));
 	map_init(&reading.clients, arena);
-	if (read_object(body, length, max_tokens, max_depth, &object,
-		&reading.flags, error) < 0 ||
+	if (read_object(body, length, limits, &object, &reading.flags, error) <
+		0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||
 	    check_version(&fields[PUSH_VERSION], "pushVersion",
 		ERROR_VERSION_NOT_SUPPORTED_PUSH, error) < 0 ||
-	    read_text(&fields[GROUP], "clientGroupID", 1, PROTOCOL_ID_MAX,
-		arena, &push->group, error) < 0 ||
+	    read_text(
+		&fields[GROUP], &group_field, arena, &push->group, error) < 0 ||
 	    check_string(&fields[PROFILE], "profileID", error) < 0 ||
-	    read_text(&fields[SCHEMA], "schemaVersion", 0,
-		PROTOCOL_SCHEMA_VERSION_MAX, arena, &push->schema_version,
-		error) < 0 ||
+	    read_text(&fields[SCHEMA], &schema_field, arena,
+		&push->schema_version, error) < 0 ||
 	    read_mutations(&reading, &fields[MUTATIONS], push, error) < 0)
 		return -1;
 	terminate_args(body, push);
@@ -315,9 +322,8 @@ read_cookie(
 }
 
 int
-protocol_parse_pull(char *body, size_t length, size_t max_tokens,
-    size_t max_depth, struct arena *arena, struct pull *pull,
-    struct error *error)
+protocol_parse_pull(char *body, size_t length, const struct scan_limits *limits,
+    struct arena *arena, struct pull *pull, struct error *error)
 {
 	enum {
 		PULL_VERSION,
@@ -333,17 +339,15 @@ protocol_parse_pull(char *body, size_t length, size_t max_tokens,
 	unsigned flags;
 
 	memset(pull, 0, sizeof(*pull));
-	if (read_object(body, length, max_tokens, max_depth, &object, &flags,
-		error) < 0 ||
+	if (read_object(body, length, limits, &object, &flags, error) < 0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||
 	    check_version(&fields[PULL_VERSION], "pullVersion",
 		ERROR_VERSION_NOT_SUPPORTED_PULL, error) < 0 ||
-	    read_text(&fields[GROUP], "clientGroupID", 1, PROTOCOL_ID_MAX,
-		arena, &pull->group, error) < 0 ||
+	    read_text(
+		&fields[GROUP], &group_field, arena, &pull->group, error) < 0 ||
 	    check_string(&fields[PROFILE], "profileID", error) < 0 ||
-	    read_text(&fields[SCHEMA], "schemaVersion", 0,
-		PROTOCOL_SCHEMA_VERSION_MAX, arena, &pull->schema_version,
-		error) < 0 ||
+	    read_text(&fields[SCHEMA], &schema_field, arena,
+		&pull->schema_version, error) < 0 ||
 	    read_cookie(&fields[COOKIE], pull, error) < 0)
 		return -1;
 	return 0;

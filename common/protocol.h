@@ -12,6 +12,7 @@
 
 struct arena;
 struct error;
+struct scan_limits;
 
 /* Longest client, client group and schema version, in bytes. Real IDs have 18
  * or 36 (protocol section 2.1); what is longer is not the client's. */
@@ -64,13 +65,13 @@ struct pull {
  * client descend. ERROR_INVALID_ID: of a mutation.
  * ERROR_VERSION_NOT_SUPPORTED_PUSH: another pushVersion than 1.
  */
-int protocol_parse_push(char *body, size_t length, size_t max_tokens,
-    size_t max_depth, struct arena *arena, struct push *push,
+int protocol_parse_push(char *body, size_t length,
+    const struct scan_limits *limits, struct arena *arena, struct push *push,
     struct error *error);
 
 /* Reads a pull (protocol section 3), likewise. */
-int protocol_parse_pull(char *body, size_t length, size_t max_tokens,
-    size_t max_depth, struct arena *arena, struct pull *pull,
+int protocol_parse_pull(char *body, size_t length,
+    const struct scan_limits *limits, struct arena *arena, struct pull *pull,
     struct error *error);
 
 #endif

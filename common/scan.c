@@ -184,16 +184,17 @@ take_ends(struct scanner *s)
 }
 
 int
-scan_document_within(const char *bytes, size_t length, size_t max_tokens,
-    size_t max_depth, unsigned *flags_out, struct error *error)
+scan_document_within(const char *bytes, size_t length,
+    const struct scan_limits *limits, unsigned *flags_out, struct error *error)
 {
 	struct scanner s;
 	bool inside;
 
 	s.begin = s.at = bytes;
 	s.end = bytes + length;
-	s.tokens_left = max_tokens;
-	s.max_depth = max_depth < SCAN_DEPTH_MAX ? max_depth : SCAN_DEPTH_MAX;
+	s.tokens_left = limits->tokens;
+	s.max_depth =
+	    limits->depth < SCAN_DEPTH_MAX ? limits->depth : SCAN_DEPTH_MAX;
 	s.flags = 0;
 	s.depth = 0;
 	s.error = error;

@@ -74,25 +74,32 @@ struct scan_cursor {
 	const char *at, *end;
 };
 
+/* What a document may have at most. */
+struct scan_limits {
+	size_t tokens; /* values */
+	size_t depth;  /* levels; beyond SCAN_DEPTH_MAX it means that */
+};
+
 /*
  * Judges the LENGTH bytes at BYTES. Returns 0 and sets *FLAGS_OUT to the flags
  * found anywhere in it, or returns -1 with
  *   ERROR_INVALID_JSON		no document by the rules above
- *   ERROR_TOO_DEEP		nested beyond MAX_DEPTH, or SCAN_DEPTH_MAX
- *   ERROR_TOO_MANY_TOKENS	more than MAX_TOKENS values
+ *   ERROR_TOO_DEEP		nested beyond LIMITS->depth, or SCAN_DEPTH_MAX
+ *   ERROR_TOO_MANY_TOKENS	more than LIMITS->tokens values
  * whichever comes first in the document; the message names the byte.
  * Takes constant memory, and time proportional to LENGTH.
  */
-int scan_document_within(const char *bytes, size_t length, size_t max_tokens,
-    size_t max_depth, unsigned *flags_out, struct error *error);
+int scan_document_within(const char *bytes, size_t length,
+    const struct scan_limits *limits, unsigned *flags_out, struct error *error);
 
 /* The same, as deep as it goes. */
 static inline int
 scan_document(const char *bytes, size_t length, size_t max_tokens,
     unsigned *flags_out, struct error *error)
 {
-	return scan_document_within(
-	    bytes, length, max_tokens, SCAN_DEPTH_MAX, flags_out, error);
+	const struct scan_limits limits = {max_tokens, SCAN_DEPTH_MAX};
+
+	return scan_document_within(bytes, length, &limits, flags_out, error);
 }
 
 /* The value that the accepted document BYTES is. */

@@ -20,8 +20,7 @@ const struct fuzz_target fuzz_target =
     FUZZ_TARGET("fuzz/protocol", FUZZ_SPICE_JSON);
 
 /* Small, so that these limits are met. */
-#define TOKENS_MAX 300
-#define DEPTH_MAX 12
+static const struct scan_limits limits = {.tokens = 300, .depth = 12};
 
 #define ARENA_MAX ((size_t)16 << 20)
 
@@ -212,7 +211,7 @@ is_document(const char *data, size_t size, struct scan_value *object)
 	unsigned flags;
 
 	if (scan_document_within(
-		data, size, TOKENS_MAX, DEPTH_MAX, &flags, &error) < 0)
+		data, size, &limits, &flags, &error) < 0)
 		return false;
 	scan_root(data, size, object);
 	return true;
@@ -237,7 +236,7 @@ check_args(const struct mutation *mutation, const char *data, size_t size,
 
 	fuzz_check(strlen(mutation->args) == mutation->args_length);
 	fuzz_check(scan_document_within(mutation->args, mutation->args_length,
-		       TOKENS_MAX, DEPTH_MAX, &flags, &error) == 0);
+		       &limits, &flags, &error) == 0);
 	if (mutation->refused == NULL)
 		fuzz_check(flags == 0);
 	else if (strcmp(mutation->refused, "number_out_of_range") == 0)
@@ -312,6 +311,7 @@ check_same(const struct push *a, const struct push *b)
 static void
 check_again(const struct push *push)
 {
+	static const struct scan_limits none = {SIZE_MAX, SCAN_DEPTH_MAX};
 	struct buffer out;
 	struct arena arena;
 	struct push again;
@@ -323,8 +323,8 @@ check_again(const struct push *push)
 	write_push(&out, push);
 	fuzz_check(out.failure == BUFFER_GOOD);
 	body = fuzz_copy(out.data, out.length);
-	fuzz_check(protocol_parse_push(body, out.length, SIZE_MAX,
-		       SCAN_DEPTH_MAX, &arena, &again, &error) == 0);
+	fuzz_check(protocol_parse_push(body, out.length, &none, &arena, &again,
+		       &error) == 0);
 	check_same(push, &again);
 	free(body);
 	arena_fini(&arena);
@@ -342,7 +342,7 @@ check_push(const char *data, size_t size)
 	bool expected = is_document(data, size, &object) && is_push(&object);
 
 	arena_init(&arena, ARENA_MAX);
-	if (protocol_parse_push(body, size, TOKENS_MAX, DEPTH_MAX, &arena,
+	if (protocol_parse_push(body, size, &limits, &arena,
 		&push, &error) == 0) {
 		fuzz_check(expected);
 		for (size_t i = 0; i < push.mutation_count; i++)
@@ -386,7 +386,7 @@ check_pull(const char *data, size_t size)
 	bool expected = is_document(data, size, &object) && is_pull(&object);
 
 	arena_init(&arena, ARENA_MAX);
-	if (protocol_parse_pull(body, size, TOKENS_MAX, DEPTH_MAX, &arena,
+	if (protocol_parse_pull(body, size, &limits, &arena,
 		&pull, &error) == 0) {
 		fuzz_check(expected);
 		check_cookie(&object, &pull);

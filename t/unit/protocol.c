@@ -19,7 +19,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-#define TOKENS_MAX 1000
+static const struct scan_limits usual = {1000, SCAN_DEPTH_MAX};
 
 /* A body, whatever was read out of it, and the memory of both. */
 struct parsed {
@@ -54,7 +54,7 @@ static int
 read_push(struct parsed *parsed, const char *text)
 {
 	take(parsed, text);
-	return protocol_parse_push(parsed->body, strlen(text), TOKENS_MAX, SCAN_DEPTH_MAX,
+	return protocol_parse_push(parsed->body, strlen(text), &usual,
 	    &parsed->arena, &parsed->push, &parsed->error);
 }
 
@@ -62,7 +62,7 @@ static int
 read_pull(struct parsed *parsed, const char *text)
 {
 	take(parsed, text);
-	return protocol_parse_pull(parsed->body, strlen(text), TOKENS_MAX, SCAN_DEPTH_MAX,
+	return protocol_parse_pull(parsed->body, strlen(text), &usual,
 	    &parsed->arena, &parsed->pull, &parsed->error);
 }
 
@@ -388,16 +388,17 @@ the_body_is_an_object(void **state)
 static void
 tokens_are_counted(void **state)
 {
+	static const struct scan_limits six = {6, SCAN_DEPTH_MAX}, five = {5, SCAN_DEPTH_MAX};
 	struct parsed parsed;
 	char body[512];
 
 	(void)state;
 	join(body, sizeof(body), &pull_members, NOTHING, NULL);
 	take(&parsed, body);
-	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 6, SCAN_DEPTH_MAX,
+	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), &six,
 			     &parsed.arena, &parsed.pull, &parsed.error),
 	    0);
-	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), 5, SCAN_DEPTH_MAX,
+	assert_int_equal(protocol_parse_pull(parsed.body, strlen(body), &five,
 			     &parsed.arena, &parsed.pull, &parsed.error),
 	    -1);
 	assert_int_equal(parsed.error.code, ERROR_TOO_MANY_TOKENS);
@@ -797,7 +798,7 @@ without_memory_it_is_unavailable(void **state)
 		arena_fini(&parsed.arena);
 		arena_init(&parsed.arena, max);
 		done = protocol_parse_push(parsed.body, strlen(body),
-			   TOKENS_MAX, SCAN_DEPTH_MAX, &parsed.arena, &parsed.push,
+			   &usual, &parsed.arena, &parsed.push,
 			   &parsed.error) == 0;
 		if (!done)
 			assert_int_equal(
