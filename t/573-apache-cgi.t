@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The cases, as a CGI program of Apache's mod_cgi in a folder with
-# examples/apache/htaccess. Some of them: what it gives the program is what mod_cgid
-# gives it, which t/574-apache-cgid.t has all cases for. SCALE=1 takes all.
+# examples/apache/htaccess.
 
 use strict;
 use warnings;
@@ -12,4 +11,4 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Rig::Case;
 
-Rig::Case::run_every(4, 'apachecgi', qw(auth transport json limits push pull poke faults));
+Rig::Case::run('apachecgi', qw(auth transport json limits push pull poke faults));

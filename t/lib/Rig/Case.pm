@@ -26,28 +26,16 @@ my %is_section = map { $_ => 1 } qw(about ways env before let token hold release
 sub run
 {
 	my ($way_name, @folders) = @_;
-	return run_every(1, $way_name, @folders);
-}
-
-# One case in $every, for a way that is much like another: SEED tells which. SCALE=1
-# takes all of them.
-sub run_every
-{
-	my ($every, $way_name, @folders) = @_;
-	$every = 1 if ($ENV{SCALE} // 0) >= 1;
-	my $seed = $ENV{SEED} // int rand $every;
-	note("SEED=$seed, one case in $every") if $every > 1;
 	my $way = Rig::Way->new($way_name);
 	plan skip_all => "no $way_name here" unless $way->is_possible;
 	my $cluster = Rig::Cluster->start;
 	$way->prepare;
 	my $self = bless { way => $way, cluster => $cluster, fresh => 0 }, __PACKAGE__;
 	my $only = $ENV{CASE} // '';
-	my ($count, $run) = (0, 0);
+	my $run = 0;
 	for my $folder (@folders) {
 		my @file = sort glob srcdir() . "/t/cases/$folder/*";
 		for my $file (grep { /$only/ } @file) {
-			next if $count++ % $every != $seed % $every;
 			my ($name) = $file =~ m{([^/]+/[^/]+)$};
 			subtest $name => sub { $self->run_case($file) };
 			$run++;
