@@ -37,7 +37,7 @@ my %signal = (reloading => 'HUP', draining => 'TERM', drained => 'TERM');
 # Options: programs, environment, pause (how long a program lives that is killed at
 # random, on average, in seconds; more, where it takes long to start), patience (how long it is given to come to its
 # point; more after each miss), random (the part of kills that is), passings (a
-# point is taken at one of the first so many), points (all).
+# point is taken at one of the first so many, or at the first after a miss), points (all).
 sub start
 {
 	my ($class, %option) = @_;
@@ -99,7 +99,8 @@ sub plan
 	return (point => $point, kill_at => $now + ($self->{patience} + 10 * $warm) * $self->misses($point),
 	    defined $signal{$point}
 	    ? (passing => 1, signal => $signal{$point}, signal_at => $now + rand $pause)
-	    : (passing => 1 + int rand $self->{passings}));
+	    # Many points are passed once in a program's life.
+	    : (passing => $self->misses($point) > 1 ? 1 : 1 + int rand $self->{passings}));
 }
 
 # A program has ended: it was killed, or was faster than its end; else that is wrong.
@@ -158,7 +159,14 @@ sub rest
 
 sub kills { return sum0(values %{ $_[0]{killed} }) }
 
-# Kills so often, and until each point of all => [point] was hit; but not for longer
+# The points that were not hit.
+sub missed
+{
+	my ($self) = @_;
+	return grep { !$self->{killed}{$_} } @{ $self->{points} };
+}
+
+# Kills so often, and, with all => 1, until each point was hit; but not for longer
 # than seconds. What runs then is left alone.
 sub kill_often
 {
@@ -170,8 +178,7 @@ sub kill_often
 		rest();
 	}
 	$_->{kill_at} = time for @{ $self->{slots} };
-	my @all = @{ $option{all} // [] };
-	while ($self->kills < $kills || grep { !$self->{killed}{$_} } @all) {
+	while ($self->kills < $kills || ($option{all} && $self->missed)) {
 		last if time > $end;
 		$self->attend(sub { $self->plan });
 		rest();
