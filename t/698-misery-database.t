@@ -136,14 +136,6 @@ sub inside
 	return defined $status && $status == 0;
 }
 
-# The command before Postgres that has it see the disk.
-sub as_server
-{
-	my ($disk) = @_;
-	my @who = server_user() ? (find_tool('setpriv'), '--reuid', server_user(), '--regid', (getpwnam server_user())[3], '--clear-groups') : ();
-	return [ @{ $disk->{inside} }, @who ];
-}
-
 SKIP: {
 	my $tools = !grep { !find_tool($_) } qw(unshare nsenter setpriv mount);
 	my $disk = $> == 0 && $tools ? make_disk(workdir() . '/disk', '160m') : undef;
@@ -158,7 +150,7 @@ SKIP: {
 		inside($disk, 'sh', '-c', "cp -a $folder/data $disk->{folder}/data") or die 'no copy';
 		rename "$folder/data", "$folder/data.old";
 		symlink "$disk->{folder}/data", "$folder/data" or die "symlink: $!";
-		$full->{before} = as_server($disk);
+		$full->{before} = $disk->{inside};
 		$full->{seen} = "/proc/$disk->{pid}/root$disk->{folder}/data";
 		$full->launch;
 		my $there = $full->session($name, 'postgres');

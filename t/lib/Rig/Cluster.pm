@@ -169,12 +169,15 @@ sub launch
 		fsync => 'off', autovacuum => 'off', %{ $self->{settings} },
 	);
 	open my $log, '>>', "$self->{folder}/server.log" or die "server.log: $!";
-	# A command that stands before it drops to the server's user itself.
+	# A command that stands before it is run by this user, and then another one
+	# drops to the server's.
+	my $user = server_user();
 	my @before = @{ $self->{before} // [] };
+	push @before, 'setpriv', '--reuid', $user, '--regid', (getpwnam $user)[3], '--clear-groups' if @before && $user;
 	$self->{pid} = start_process(
 		[ @before, server_tool('postgres'), '-D', "$self->{folder}/data",
 		    map { ('-c', "$_=$setting{$_}") } sort keys %setting ],
-		stdout => $log, stderr => $log, user => @before ? undef : server_user(),
+		stdout => $log, stderr => $log, user => @before ? undef : $user,
 		signal => 'QUIT');
 	wait_until(sub { $self->is_ready }, 'Postgres to start', 180);
 	return $self;
