@@ -40,7 +40,8 @@ sub at_each_step
 			$tried++;
 			$terminated += $then->{cut};
 		}
-		# One that fails may be expected to, and then fewer messages go before it.
+		# One that fails shares its place among the suspects with others that did
+		# (BATCH_SUSPECTS): then it is guarded from the start, in fewer messages.
 		cmp_ok($terminated, $option{fails} ? '>' : '>=', $option{fails} ? $tried / 2 : $tried,
 			"$about: terminated after $terminated of $most messages, $direction");
 		is(join("\n", @wrong), '', "$about, $direction: nothing is lost, repeated or half done");
