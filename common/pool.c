@@ -42,6 +42,7 @@ struct pool {
 	size_t size;
 	unsigned generation;
 	long pause;       /* ms; 0 = the last connect was well */
+	unsigned made;    /* connects that were well */
 	int64_t retry_at; /* clock_ms() */
 	unsigned seed;
 	void (*begin)(void *), (*end)(void *); /* pool_watch() */
@@ -127,16 +128,24 @@ wait_slot(struct pool *pool)
 	return slot;
 }
 
-/* After a connect: opens or lengthens the pause. Called locked. */
+/*
+ * After a connect that began when MADE ones had been well: opens or lengthens
+ * the pause, except when a later one was well before this one was refused,
+ * which shows how it was and not how it is. Called locked.
+ */
 static void
-note_connect(struct pool *pool, const struct db *db, const struct error *error)
+note_connect(struct pool *pool, const struct db *db, unsigned made,
+    const struct error *error)
 {
 	if (db != NULL) {
+		pool->made++;
 		if (pool->pause > 0)
 			log_info("the database is reachable again");
 		pool->pause = 0;
 		return;
 	}
+	if (pool->made != made)
+		return;
 	if (pool->pause == 0)
 		log_warning("no connection to the database: %s: %s",
 		    error->sqlstate, error->message);
@@ -151,6 +160,7 @@ note_connect(struct pool *pool, const struct db *db, const struct error *error)
 static struct db *
 connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 {
+	unsigned made = pool->made;
 	struct db *db;
 
 	pthread_mutex_unlock(&pool->lock);
@@ -158,7 +168,7 @@ connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 	if (db != NULL)
 		FAULT(CONNECTED);
 	pthread_mutex_lock(&pool->lock);
-	note_connect(pool, db, error);
+	note_connect(pool, db, made, error);
 	slot->db = db;
 	slot->generation = pool->generation;
 	return db;

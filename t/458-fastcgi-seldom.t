@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use IO::Socket::UNIX;
 use Test::More;
 
 use Rig::Cluster;
@@ -50,6 +51,25 @@ subtest 'a schema without its state' => sub {
 	is($program->request(push_params('g', [ 'a', 1, 'note', '1' ]))->{status}, 200, 'a push when it is back');
 	is($program->request(pull_params('g'))->{status}, 200, 'a pull');
 	is($session->value(q(select count(*) from journal where client = 'a')), 1, 'applied once');
+	is($program->stop, 0, 'ended in order');
+};
+
+subtest 'a connect that is refused after another one went well' => sub {
+	my $folder = workdir() . '/early';
+	my $path = "$folder/.s.PGSQL.5432";
+	mkdir $folder or die "$folder: $!";
+	my $listener = IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => $path, Listen => 8) or die "$path: $!";
+	chmod 0777, $path or die "$path: $!";
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => "host=$folder dbname=$database user=app");
+	my $early = Rig::Sync::background(1, sub { return $program->request(pull_params('g'))->{status} });
+	my $held = $listener->accept or die "accept: $!";
+	unlink $path or die "$path: $!";
+	symlink "$cluster->{socket}/.s.PGSQL.5432", $path or die "symlink: $!";
+	is($program->request(push_params('g', [ 'early', 1, 'note', '1' ]))->{status}, 200, 'the later one');
+	close $listener;
+	close $held;
+	is((Rig::Sync::collect($early, 60))[0], 503, 'the earlier one');
+	unlike($program->log, qr/no connection to the database/, 'the database is not thought to be away');
 	is($program->stop, 0, 'ended in order');
 };
 
