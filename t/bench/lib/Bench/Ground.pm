@@ -178,7 +178,7 @@ http {
 	client_max_body_size 65m;
 	keepalive_requests 1000000000;
 	keepalive_time 24h;
-@{[ map { $self->upstream($_) } qw(reference wide) ]}	server {
+@{[ map { $self->upstream($_) } qw(reference wide ours) ]}	server {
 		listen unix:@{[ $self->socket('nginx') ]} backlog=4096;
 @{[ map { proxy_location($_) } qw(reference wide) ]}@{[ map { $self->fastcgi_location($_) } qw(ours constant) ]}	}
 }
@@ -216,9 +216,12 @@ CONF
 sub fastcgi_location
 {
 	my ($self, $name) = @_;
+	# What answers a constant has a thread for each connection, so its own end with
+	# the request.
+	my $pass = $name eq 'ours' ? 'ours; fastcgi_keep_conn on' : 'unix:' . $self->socket($name);
 	return <<"CONF";
 		location /$name/ {
-			fastcgi_pass unix:@{[ $self->socket($name) ]};
+			fastcgi_pass $pass;
 			fastcgi_split_path_info "(?s)^(/$name)(/.*)\$";
 			fastcgi_param GATEWAY_INTERFACE CGI/1.1;
 			fastcgi_param SERVER_PROTOCOL \$server_protocol;
@@ -235,7 +238,7 @@ sub fastcgi_location
 			fastcgi_param SERVER_PORT \$server_port;
 			fastcgi_param HTTPS \$https if_not_empty;
 			fastcgi_read_timeout 300s;
-			fastcgi_next_upstream off;
+			fastcgi_next_upstream error non_idempotent;
 		}
 CONF
 }
