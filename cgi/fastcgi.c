@@ -29,8 +29,7 @@ struct fastcgi {
 	struct transport base;
 	FCGX_Request request; /* its streams point back at it: never moved */
 	long write_timeout;   /* ms; 0 once it is set on the socket */
-	void (*closed)(void *, int);
-	void *context;
+	struct fastcgi_owner owner;
 };
 
 static const char *
@@ -82,8 +81,9 @@ write_answer(struct transport *transport, const char *bytes, size_t size)
 	return FCGX_GetError(fastcgi->request.out) != 0 ? -1 : 0;
 }
 
-/* Reads what is left of the body, within bounds. */
-static void
+/* Reads what is left of the body, within bounds. True if it was read to its
+ * end. */
+static bool
 drain(FCGX_Request *request)
 {
 	char scrap[8192];
@@ -91,7 +91,9 @@ drain(FCGX_Request *request)
 	for (int left = DRAIN_MAX; left > 0; left -= (int)sizeof(scrap))
 		if (FCGX_GetStr(scrap, sizeof(scrap), request->in) <
 		    (int)sizeof(scrap))
-			return;
+			break;
+	return FCGX_GetError(request->in) == 0 &&
+	       FCGX_HasSeenEOF(request->in) != 0;
 }
 
 static void
@@ -99,19 +101,27 @@ end(struct transport *transport, bool whole)
 {
 	struct fastcgi *fastcgi = (struct fastcgi *)transport;
 	FCGX_Request *request = &fastcgi->request;
+	const struct fastcgi_owner *owner = &fastcgi->owner;
+	bool keep = whole && request->keepConnection != 0;
 	int fd = request->ipcFd;
 
 	if (whole) {
 		FAULT(ANSWER_UNSENT);
 		/* Closing the streams sends their ends and END_REQUEST. */
 		FCGX_FClose(request->err);
-		FCGX_FClose(request->out);
+		if (FCGX_FClose(request->out) != 0)
+			keep = false;
 		FAULT(ANSWER_SENT);
-		drain(request);
+		if (!drain(request))
+			keep = false;
 	}
 	FCGX_Free(request, 0);
-	fastcgi->closed(fastcgi->context, fd);
-	close(fd);
+	if (keep) {
+		owner->answered(owner->context, fd);
+	} else {
+		owner->closed(owner->context, fd);
+		close(fd);
+	}
 	free(fastcgi);
 }
 
@@ -122,14 +132,12 @@ take(struct transport *transport, struct transport_taken *taken)
 	FCGX_Request *request = &fastcgi->request;
 
 	/* The end of the body may lie in libfcgi's buffer or in the socket. */
-	drain(request);
-	if (FCGX_GetError(request->in) != 0 ||
-	    FCGX_HasSeenEOF(request->in) == 0)
+	if (!drain(request))
 		return -1;
 	taken->fd = request->ipcFd;
 	taken->id = (unsigned)request->requestId;
 	FCGX_Free(request, 0);
-	fastcgi->closed(fastcgi->context, taken->fd);
+	fastcgi->owner.closed(fastcgi->owner.context, taken->fd);
 	free(fastcgi);
 	return 0;
 }
@@ -155,28 +163,27 @@ fastcgi_init(void)
 }
 
 struct transport *
-fastcgi_open(
-    int fd, long write_timeout, void (*closed)(void *, int), void *context)
+fastcgi_open(int fd, long write_timeout, const struct fastcgi_owner *owner)
 {
 	struct fastcgi *fastcgi = malloc(sizeof(*fastcgi));
 
 	if (fastcgi == NULL) {
-		closed(context, fd);
+		owner->closed(owner->context, fd);
 		close(fd);
 		return NULL;
 	}
 	fastcgi->base.ops = &ops;
 	fastcgi->write_timeout = write_timeout;
-	fastcgi->closed = closed;
-	fastcgi->context = context;
+	fastcgi->owner = *owner;
 	FCGX_InitRequest(&fastcgi->request, -1, 0);
 	/* A connection that is open already: FCGX_Accept_r() goes on with it,
-	 * and fails with no listener to turn to. */
+	 * and fails with no listener to turn to. What the web server says of
+	 * keeping it is there afterwards. */
 	fastcgi->request.ipcFd = fd;
 	fastcgi->request.keepConnection = 1;
 	if (FCGX_Accept_r(&fastcgi->request) < 0) {
 		/* libfcgi has closed FD. */
-		closed(context, fd);
+		owner->closed(owner->context, fd);
 		free(fastcgi);
 		return NULL;
 	}

@@ -160,10 +160,12 @@ framing_judge(const unsigned char *bytes, size_t length, unsigned char *scratch)
 		    record.content + record.padding > length - at - HEADER_SIZE)
 			break;
 		judged = take_record(&walk, bytes + at, &record, scratch);
+		if (judged == FRAMING_READY && length > at + HEADER_SIZE)
+			return FRAMING_LONG;
 		if (judged != FRAMING_MORE)
 			return judged;
 	}
 	if (length < FRAMING_WINDOW)
 		return walk.params_end ? FRAMING_BODY : FRAMING_MORE;
-	return walk.params_end ? FRAMING_READY : FRAMING_BAD;
+	return walk.params_end ? FRAMING_LONG : FRAMING_BAD;
 }

@@ -27,7 +27,9 @@
 enum framing {
 	FRAMING_MORE,  /* not decided yet: wait for more bytes */
 	FRAMING_BODY,  /* sound so far, and only the body's end is missing */
-	FRAMING_READY, /* a request */
+	FRAMING_READY, /* a request, and nothing behind it */
+	FRAMING_LONG,  /* a request whose end, or what is behind it, is not seen
+			*/
 	FRAMING_BAD,   /* none, or one with too many parameters: close */
 };
 
@@ -36,7 +38,8 @@ enum framing {
  * responder), parameters, then the body, all of one request ID (FastCGI
  * specification, sections 3, 5 and 8). SCRATCH has room for
  * FRAMING_PARAMS_BYTES_MAX bytes.
- * READY when the body is there to its end, or the window is full.
+ * LONG when the window is full, or when more than the request is there, which
+ * no web server sends before it has the answer.
  */
 enum framing framing_judge(
     const unsigned char *bytes, size_t length, unsigned char *scratch);

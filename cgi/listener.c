@@ -36,6 +36,11 @@
  * web server that has a request. */
 #define DRAIN_SILENCE_MS 300
 
+/* A connection that is kept waits for so long for its next request: longer than
+ * nginx does (keepalive_timeout of an upstream, 60 s), so that it is the web
+ * server that closes it, and no request meets the end of one. */
+#define KEPT_SILENCE_MS 75000
+
 /* A body that comes in many small pieces fills the socket before it is there
  * whole. After so long a thread reads it; for at most half of the threads, so
  * that peers who drip can't have them all. */
@@ -66,6 +71,8 @@ struct connection {
 	bool watched;        /* in the epoll set */
 	bool sound;          /* only its body's end is missing */
 	bool trusted;        /* served before that was there */
+	bool whole;          /* its request is there, and nothing behind it */
+	bool kept;           /* it had one, and nothing came since */
 };
 
 struct listener {
@@ -79,6 +86,7 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
+	size_t kept;             /* of those open */
 	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
 	bool trust_due;          /* listener_tick() saw one that should be */
@@ -298,7 +306,7 @@ look(int fd, unsigned char *scratch, const struct settings *settings)
 	if (n <= 0)
 		return FRAMING_BAD; /* the peer has gone */
 	judged = framing_judge(scratch, (size_t)n, scratch + FRAMING_WINDOW);
-	if (judged == FRAMING_READY && (size_t)n == FRAMING_WINDOW)
+	if (judged == FRAMING_LONG)
 		limit_reads(fd, settings);
 	return judged;
 }
@@ -322,6 +330,17 @@ entry(struct listener *listener, int fd)
 	return &larger[index];
 }
 
+/* Called locked. */
+static void
+set_kept(struct listener *listener, struct connection *connection, bool kept)
+{
+	if (connection->kept)
+		listener->kept--;
+	if (kept)
+		listener->kept++;
+	connection->kept = kept;
+}
+
 /* Forgets FD before it is closed. Called locked. */
 static void
 forget(struct listener *listener, int fd)
@@ -331,6 +350,7 @@ forget(struct listener *listener, int fd)
 	if (connection->trusted)
 		listener->trusted--;
 	connection->trusted = false;
+	set_kept(listener, connection, false);
 	connection->state = STATE_NONE;
 	listener->open--;
 }
@@ -346,8 +366,10 @@ act(struct listener *listener, int fd, enum framing judged)
 
 	switch (judged) {
 	case FRAMING_READY:
+	case FRAMING_LONG:
 		if (connection->watched)
 			epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
+		connection->whole = judged == FRAMING_READY;
 		connection->state = STATE_SERVED;
 		return true;
 	case FRAMING_BAD:
@@ -363,6 +385,33 @@ act(struct listener *listener, int fd, enum framing judged)
 	return false;
 }
 
+/* Has FD wait, from now on. Called locked. */
+static void
+wait_for_request(struct listener *listener, int fd)
+{
+	struct connection *connection = &listener->connections[fd];
+
+	connection->state = STATE_WAITING;
+	connection->generation++;
+	connection->since = clock_ms();
+	connection->sound = false;
+	connection->watched = false;
+}
+
+/* Has epoll tell of FD, which waits. Called locked. */
+static void
+watch_waiting(struct listener *listener, int fd)
+{
+	struct connection *connection = &listener->connections[fd];
+	uint64_t tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
+
+	connection->watched = true;
+	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
+		forget(listener, fd);
+		close(fd);
+	}
+}
+
 /*
  * Takes in a new connection, of which a look told JUDGED. True: it has a
  * request, and is the caller's. Called locked.
@@ -371,39 +420,54 @@ static bool
 admit(struct listener *listener, int fd, enum framing judged)
 {
 	struct connection *connection = entry(listener, fd);
-	uint64_t tag;
 
 	if (connection == NULL) {
 		close(fd);
 		return false;
 	}
-	connection->state = STATE_WAITING;
-	connection->generation++;
-	connection->since = clock_ms();
-	connection->sound = false;
-	connection->watched = false;
+	wait_for_request(listener, fd);
 	listener->open++;
 	if (act(listener, fd, judged))
 		return true;
-	if (connection->state != STATE_WAITING)
-		return false;
-	tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
-	connection->watched = true;
-	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
-		forget(listener, fd);
-		close(fd);
-	}
+	if (connection->state == STATE_WAITING)
+		watch_waiting(listener, fd);
 	return false;
 }
 
-/* Out of descriptors: turns a peer away, who would else keep us spinning, with
- * the spare one. */
+/* Closes the kept connection that was silent for the longest time. False if
+ * there is none. Called locked. */
+static bool
+close_kept(struct listener *listener)
+{
+	size_t oldest = 0;
+
+	if (listener->kept == 0)
+		return false;
+	while (!listener->connections[oldest].kept)
+		oldest++;
+	for (size_t i = oldest + 1; i < listener->size; i++)
+		if (listener->connections[i].kept &&
+		    listener->connections[i].since <
+			listener->connections[oldest].since)
+			oldest = i;
+	forget(listener, (int)oldest);
+	close((int)oldest);
+	return true;
+}
+
+/* Out of descriptors: a connection that is kept is worth less than a new one.
+ * Without one a peer is turned away, who would else keep us spinning, with the
+ * spare descriptor. */
 static void
-turn_away(struct listener *listener)
+make_room(struct listener *listener)
 {
 	int64_t now = clock_ms();
 
 	pthread_mutex_lock(&listener->lock);
+	if (close_kept(listener)) {
+		pthread_mutex_unlock(&listener->lock);
+		return;
+	}
 	if (now - listener->shortage_logged > SHORTAGE_LOG_MS) {
 		listener->shortage_logged = now;
 		log_error("out of file descriptors: raise the limit (NOFILE)");
@@ -434,7 +498,7 @@ accept_one(struct listener *listener, unsigned char *scratch, int *fd_out)
 	bool ready;
 
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-		turn_away(listener);
+		make_room(listener);
 	rearm(listener);
 	if (fd < 0)
 		return false;
@@ -486,9 +550,14 @@ check_one(struct listener *listener, const struct epoll_event *event,
 	connection = &listener->connections[fd];
 	/* Another thread may have dealt with it since. */
 	if (connection->state == STATE_WAITING &&
-	    connection->generation == generation)
+	    connection->generation == generation) {
+		/* The next request begins: from now on as on a new one. */
+		if (connection->kept)
+			connection->since = clock_ms();
+		set_kept(listener, connection, false);
 		ready =
 		    act(listener, fd, look(fd, scratch, listener->settings));
+	}
 	/* A peer that sends no more has cut its request. */
 	if (!ready && connection->state == STATE_WAITING &&
 	    connection->generation == generation &&
@@ -564,6 +633,26 @@ listener_closed(void *context, int fd)
 	pthread_mutex_unlock(&listener->lock);
 }
 
+void
+listener_answered(void *context, int fd)
+{
+	struct listener *listener = context;
+	struct connection *connection;
+
+	pthread_mutex_lock(&listener->lock);
+	connection = &listener->connections[fd];
+	if (connection->whole && connection->state == STATE_SERVED &&
+	    !atomic_load(&listener->draining)) {
+		wait_for_request(listener, fd);
+		set_kept(listener, connection, true);
+		watch_waiting(listener, fd);
+	} else {
+		forget(listener, fd);
+		close(fd);
+	}
+	pthread_mutex_unlock(&listener->lock);
+}
+
 static void
 signal_event(int fd)
 {
@@ -592,9 +681,10 @@ patience(const struct listener *listener, const struct connection *connection)
 {
 	if (connection->sound)
 		return listener->settings->request_timeout;
-	return atomic_load(&listener->draining)
-		   ? DRAIN_SILENCE_MS
-		   : listener->settings->header_timeout;
+	if (atomic_load(&listener->draining))
+		return DRAIN_SILENCE_MS;
+	return connection->kept ? KEPT_SILENCE_MS
+				: listener->settings->header_timeout;
 }
 
 /*
@@ -614,7 +704,8 @@ is_overdue(struct listener *listener, int fd, int64_t now)
 	judged = look(fd, listener->scratch, listener->settings);
 	if (judged == FRAMING_BODY)
 		connection->sound = true;
-	return judged != FRAMING_READY && age > patience(listener, connection);
+	return judged != FRAMING_READY && judged != FRAMING_LONG &&
+	       age > patience(listener, connection);
 }
 
 void
@@ -669,4 +760,15 @@ listener_open_count(struct listener *listener)
 	open += listener->open;
 	pthread_mutex_unlock(&listener->lock);
 	return open;
+}
+
+size_t
+listener_busy_count(struct listener *listener)
+{
+	size_t busy;
+
+	pthread_mutex_lock(&listener->lock);
+	busy = listener->open - listener->kept;
+	pthread_mutex_unlock(&listener->lock);
+	return busy;
 }

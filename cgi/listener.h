@@ -6,7 +6,9 @@
  * All threads wait in one epoll set. A connection is given to a thread only
  * when framing_judge() finds a sound request in it; until then it costs a
  * descriptor and some bytes. In the usual case the thread that accepts finds
- * the request there and goes on with it: no hand-over, no second wake-up.
+ * the request there and goes on with it: no hand-over, no second wake-up. A
+ * connection that the web server keeps comes back after its request, and waits
+ * with the others.
  *
  * Several processes may share the listening socket, as spawn-fcgi and
  * systemd have it; each takes what it can serve.
@@ -64,6 +66,10 @@ extern const size_t listener_scratch_size;
  * listener. */
 void listener_closed(void *context, int fd);
 
+/* The request on one of LISTENER_REQUEST is answered: waits for the next one on
+ * it, or closes it. */
+void listener_answered(void *context, int fd);
+
 /* Wakes one waiting thread. Never blocks. */
 void listener_wake(struct listener *listener);
 
@@ -77,6 +83,9 @@ void listener_drain(struct listener *listener);
 /* Connections that are open: waiting or being served; one that is being
  * accepted may count twice. After listener_drain() 0 stays 0. */
 size_t listener_open_count(struct listener *listener);
+
+/* The same, without those that are kept for a next request. */
+size_t listener_busy_count(struct listener *listener);
 
 /* Has every waiting thread told to end. */
 void listener_stop(struct listener *listener);

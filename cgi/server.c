@@ -127,12 +127,14 @@ server_relieve(void *context)
 static void
 serve(struct server *server, int fd)
 {
+	const struct fastcgi_owner owner = {.closed = listener_closed,
+	    .answered = listener_answered,
+	    .context = server->listener};
 	struct transport *transport;
 
 	FAULT(ACCEPTED);
-	transport = fastcgi_open(fd, server->app->settings->write_timeout,
-	    listener_closed, server->listener);
-
+	transport =
+	    fastcgi_open(fd, server->app->settings->write_timeout, &owner);
 	if (transport != NULL)
 		exchange_run(server->app, transport);
 }
@@ -228,7 +230,7 @@ rest(struct server *server)
 {
 	int64_t now = clock_ms();
 
-	if (listener_open_count(server->listener) > 0) {
+	if (listener_busy_count(server->listener) > 0) {
 		server->busy = true;
 	} else if (server->busy && now > server->rested + REST_MS) {
 		server->busy = false;

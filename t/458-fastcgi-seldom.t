@@ -126,6 +126,18 @@ subtest 'few descriptors' => sub {
 	is($program->stop, 0, 'ended in order');
 };
 
+subtest 'few descriptors, held by connections that are kept' => sub {
+	my $program = with_descriptors('-n 40');
+	my (@peer, @status);
+	for (1 .. 60) {
+		push @peer, $program->connect;
+		push @status, $peer[-1]->request(Rig::Program::params('GET', '/health'), '', keep => 1)->{status};
+	}
+	is(join(' ', grep { $_ != 200 } @status), '', 'new ones are served');
+	unlike($program->log, qr/out of file descriptors/, 'nobody is turned away');
+	is($program->stop, 0, 'ended in order');
+};
+
 subtest 'few descriptors, of which there can be more' => sub {
 	my $program = with_descriptors('-Sn 40');
 	is(health($program)->{status}, 200, 'it serves');

@@ -117,10 +117,53 @@ subtest 'bytes that come one by one' => sub {
 	is($peer->answer(10)->{status}, 200, 'served');
 };
 
-subtest 'a kept connection is closed all the same' => sub {
+subtest 'a connection that is kept' => sub {
+	my $peer = $program->connect;
+	for my $id (1, 2, 300, 1) {
+		my $answer = $peer->request(fresh_push(), keep => 1, request => $id);
+		is($answer->{status}, 200, "served, by ID $id");
+	}
+	my ($params, $body) = fresh_push();
+	my $bytes = Rig::Fastcgi::request_bytes($params, $body, keep => 1);
+	for my $at (1, 8, 20, length($bytes) - 8, length($bytes) - 1) {
+		$peer->send_raw(substr $bytes, 0, $at);
+		ok(!$peer->is_closed(0.1), "it waits for the rest, behind $at bytes");
+		$peer->send_raw(substr $bytes, $at);
+		is($peer->answer(10)->{status}, 200, 'served');
+	}
+	is($peer->request(Rig::Program::params('GET', '/nowhere'), '', keep => 1)->{status}, 404, 'an error');
+	is($peer->request(Rig::Program::params('POST', '/push', body => 'x'), 'x', keep => 1)->{status}, 400, 'another one');
+	is($peer->request(fresh_push())->{status}, 200, 'the last one');
+	ok($peer->is_closed(5), 'is closed where nobody asks to keep it');
+};
+
+subtest 'a connection that can not be kept' => sub {
+	my %bytes = (
+		'with more behind the request' => Rig::Fastcgi::request_bytes(fresh_push(), keep => 1) x 2,
+		'with a body that is not seen to its end' => Rig::Fastcgi::request_bytes(
+			push_params('g', [ 'long', 1, 'note', '"' . 'x' x 200_000 . '"' ]), keep => 1),
+	);
+	for my $name (sort keys %bytes) {
+		my $peer = $program->connect;
+		$peer->send_raw($bytes{$name});
+		is($peer->answer(10)->{status}, 200, "$name: served");
+		ok($peer->is_closed(5), "$name: closed");
+	}
+};
+
+subtest 'what is no request on a connection that was kept' => sub {
 	my $peer = $program->connect;
 	is($peer->request(fresh_push(), keep => 1)->{status}, 200, 'served');
+	$peer->send_raw(Rig::Fastcgi::record(Rig::Fastcgi::TYPE_ABORT, ''));
 	ok($peer->is_closed(5), 'closed');
+};
+
+subtest 'connections that are kept, and the end' => sub {
+	my $other = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
+	my @peer = map { $other->connect } 1 .. 20;
+	is($_->request(fresh_push(), keep => 1)->{status}, 200, 'served') for @peer;
+	is($other->stop, 0, 'do not keep the program');
+	ok($_->is_closed(5), 'closed') for @peer;
 };
 
 # The body of a refused request holds a request of its own.
@@ -137,6 +180,14 @@ subtest 'a request in a refused body' => sub {
 		    . $body);
 		my $answer = eval { $peer->answer(5) };
 		$peer->is_closed(5) or fail("closed, filler $filler");
+	}
+	# Sent to its end, though nobody reads it.
+	for my $filler (0 .. 15) {
+		my $body = ' ' x $filler . $inner x 20;
+		my $peer = $program->connect;
+		is($peer->request(Rig::Program::params('POST', '/nowhere', body => $body), $body, keep => 1)->{status},
+			404, "refused, filler $filler");
+		is($peer->request(fresh_push(), keep => 1)->{status}, 200, 'the next one is served');
 	}
 	is(applied('smuggled'), 0, 'is not taken for one');
 };

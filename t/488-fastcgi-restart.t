@@ -65,7 +65,7 @@ sub stop_one
 
 my @program = map { start_one() } 1 .. 2;
 my $nginx = Rig::Nginx->is_installed
-	? Rig::Nginx->start($path, 'fastcgi_keep_conn on;') : undef;
+	? Rig::Nginx->start($path, '', keepalive => 4) : undef;
 my $straight = straight_to($path);
 my $server = defined $nginx ? through($nginx) : $straight;
 my @stream = (sub { Rig::Stream->fastcgi($program[0]{program}, version => $_[0]) },

@@ -51,7 +51,7 @@ spew($file, "poke_age = $age\n");
 my $program = Rig::Program->start(Rig::Token::environment(), -arguments => [ '--config', $file ],
 	REPLICACHE_DATABASE => $conninfo, REPLICACHE_WORKERS => WORKERS, REPLICACHE_POOL => POOL,
 	REPLICACHE_METRICS => 'on', REPLICACHE_JWT_LEEWAY => 0, REPLICACHE_USER_MUTATIONS => 1000);
-my $nginx = Rig::Nginx->start($program->path, 'fastcgi_keep_conn on;');
+my $nginx = Rig::Nginx->start($program->path, '', keepalive => 16);
 
 sub metric
 {

@@ -30,7 +30,8 @@ my %nginx = (
 	'as it comes' => Rig::Nginx->start($program->path),
 	'unbuffered' => Rig::Nginx->start($program->path,
 		'fastcgi_request_buffering off; fastcgi_buffering off;'),
-	'keeping connections' => Rig::Nginx->start($program->path, 'fastcgi_keep_conn on;'),
+	'asking to keep connections' => Rig::Nginx->start($program->path, 'fastcgi_keep_conn on;'),
+	'keeping connections' => Rig::Nginx->start($program->path, '', keepalive => 4),
 );
 my $next = 0;
 

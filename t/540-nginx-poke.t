@@ -35,7 +35,8 @@ my %environment = (REPLICACHE_DATABASE => $cluster->conninfo($database),
 my $program = Rig::Program->start(%environment);
 my %nginx = (
 	'as it comes' => Rig::Nginx->start($program->path),
-	'keeping connections' => Rig::Nginx->start($program->path, 'fastcgi_keep_conn on;'),
+	'asking to keep connections' => Rig::Nginx->start($program->path, 'fastcgi_keep_conn on;'),
+	'keeping connections' => Rig::Nginx->start($program->path, '', keepalive => 4),
 	'compressing' => Rig::Nginx->start($program->path, 'gzip on; gzip_types *;'),
 );
 my $usual = $nginx{'as it comes'};

@@ -23,6 +23,9 @@ const struct fuzz_target fuzz_target = FUZZ_TARGET(
 #define PARAMS 4
 #define BODY 5
 
+/* Of BEGIN_REQUEST, what the web server says of keeping the connection. */
+#define KEEP_AT 10
+
 /* Beginnings of a connection that are judged, at most. */
 #define STEPS 64
 
@@ -43,7 +46,8 @@ judge(const uint8_t *data, size_t size)
 	return judged;
 }
 
-/* READY and BAD are for ever; nothing goes back from BODY to MORE. */
+/* LONG and BAD are for ever, READY turns LONG; nothing goes back from BODY to
+ * MORE. */
 static void
 grow(const uint8_t *data, size_t size)
 {
@@ -53,8 +57,10 @@ grow(const uint8_t *data, size_t size)
 		enum framing judged = judge(data, n);
 
 		fuzz_check(judged <= FRAMING_BAD);
-		if (before == FRAMING_READY || before == FRAMING_BAD)
+		if (before == FRAMING_LONG || before == FRAMING_BAD)
 			fuzz_check(judged == before);
+		if (before == FRAMING_READY)
+			fuzz_check(judged == FRAMING_LONG);
 		if (before == FRAMING_BODY)
 			fuzz_check(judged != FRAMING_MORE);
 		before = judged;
@@ -181,19 +187,36 @@ check_body(struct transport *transport, const uint8_t *bytes, size_t size)
 	free(got);
 }
 
+/* Where a connection came back to. */
+struct back {
+	int closed, answered;
+};
+
 static void
 note_closed(void *context, int fd)
 {
-	*(int *)context = fd;
+	((struct back *)context)->closed = fd;
 }
 
-/* Gives a request that was found good to libfcgi. */
 static void
-check_fastcgi(const uint8_t *data, size_t size)
+note_answered(void *context, int fd)
 {
+	((struct back *)context)->answered = fd;
+}
+
+/* Gives a request that was found good to libfcgi. Of one with nothing BEHIND it
+ * nothing is left, whatever comes next on its connection. */
+static void
+check_fastcgi(const uint8_t *data, size_t size, bool behind)
+{
+	struct back back = {-1, -1};
+	const struct fastcgi_owner owner = {
+	    note_closed, note_answered, &back};
+	bool keep = (data[KEEP_AT] & 1) != 0;
+	char left;
 	static uint8_t content[FRAMING_WINDOW];
 	static bool ready;
-	int fds[2], closed = -1;
+	int fds[2];
 	struct transport *transport;
 
 	if (!ready)
@@ -203,13 +226,18 @@ check_fastcgi(const uint8_t *data, size_t size)
 	fuzz_check(write(fds[0], data, size) == (ssize_t)size);
 	/* What libfcgi would wait for in vain looks like the end. */
 	shutdown(fds[0], SHUT_WR);
-	transport = fastcgi_open(fds[1], 1000, note_closed, &closed);
+	transport = fastcgi_open(fds[1], 1000, &owner);
 	fuzz_check(transport != NULL);
 	check_params(
 	    transport, content, content_of(PARAMS, data, size, content));
 	check_body(transport, content, content_of(BODY, data, size, content));
 	transport->ops->end(transport, true);
-	fuzz_check(closed == fds[1]);
+	fuzz_check(back.closed == (keep ? -1 : fds[1]));
+	fuzz_check(back.answered == (keep ? fds[1] : -1));
+	if (keep && !behind)
+		fuzz_check(recv(fds[1], &left, 1, MSG_DONTWAIT) == 0);
+	if (keep)
+		close(fds[1]);
 	close(fds[0]);
 }
 
@@ -217,9 +245,12 @@ check_fastcgi(const uint8_t *data, size_t size)
 static void
 check_connection(const uint8_t *data, size_t size)
 {
+	enum framing judged = judge(data, size);
+
 	grow(data, size);
-	if (size < FRAMING_WINDOW && judge(data, size) == FRAMING_READY)
-		check_fastcgi(data, size);
+	if (size < FRAMING_WINDOW &&
+	    (judged == FRAMING_READY || judged == FRAMING_LONG))
+		check_fastcgi(data, size, judged == FRAMING_LONG);
 }
 
 int

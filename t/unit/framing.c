@@ -185,6 +185,8 @@ name_of(enum framing judged)
 		return "BODY";
 	case FRAMING_READY:
 		return "READY";
+	case FRAMING_LONG:
+		return "LONG";
 	case FRAMING_BAD:
 		return "BAD";
 	}
@@ -212,7 +214,7 @@ static void
 check_bad(const char *what)
 {
 	for (size_t n = 0; n < stream.length; n++)
-		if (judge(n) == FRAMING_READY)
+		if (judge(n) == FRAMING_READY || judge(n) == FRAMING_LONG)
 			fail_msg("%s: ready at %zu bytes", what, n);
 	check_all(what, FRAMING_BAD);
 }
@@ -227,9 +229,9 @@ check_growth(const char *what, size_t params_end)
 		    n < params_end	  ? FRAMING_MORE
 		    : n < stream.length ? FRAMING_BODY
 					  : FRAMING_READY);
-	/* Whatever comes behind is another's business. */
+	/* What comes behind is never looked at, but seen. */
 	stream.bytes[stream.length] = 0xff;
-	check(what, stream.length + 1, FRAMING_READY);
+	check(what, stream.length + 1, FRAMING_LONG);
 }
 
 static void
@@ -636,14 +638,14 @@ a_full_window_is_decided(void **state)
 	while (stream.length < FRAMING_WINDOW)
 		add_record(STDIN, 1, bytes, 1000, 0);
 	check("a body almost", FRAMING_WINDOW - 1, FRAMING_BODY);
-	check("a body that fills it", FRAMING_WINDOW, FRAMING_READY);
+	check("a body that fills it", FRAMING_WINDOW, FRAMING_LONG);
 
 	/* One record is longer than all that is looked at. */
 	stream.length = params_end;
 	add_record(STDIN, 1, bytes, 65535, 0);
 	add_record(STDIN, 1, bytes, 65535, 0);
 	check("long records almost", FRAMING_WINDOW - 1, FRAMING_BODY);
-	check("long records that fill it", FRAMING_WINDOW, FRAMING_READY);
+	check("long records that fill it", FRAMING_WINDOW, FRAMING_LONG);
 
 	/* A wrong record is wrong, however much is there. */
 	stream.length = params_end;

@@ -114,6 +114,19 @@ work(void *fd_out)
 	return &event;
 }
 
+/* Drops what is there; how many bytes that were. */
+static size_t
+read_all(int fd)
+{
+	char bytes[256];
+	size_t all = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		all += (size_t)n;
+	return all;
+}
+
 static enum listener_event
 join(pthread_t thread)
 {
@@ -238,6 +251,120 @@ test_silence(void **state)
 	close(peer);
 }
 
+/* A peer whose first request was answered, and its connection kept. */
+static int
+keep_peer(void)
+{
+	int peer = open_peer(), fd = -1;
+
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_int_equal(listener_busy_count(listener), 1);
+	/* As libfcgi does. */
+	assert_int_equal(read_all(fd), sizeof(request));
+	listener_answered(listener, fd);
+	return peer;
+}
+
+static void
+test_kept(void **state)
+{
+	int peer = keep_peer(), fd = -1;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(listener_open_count(listener), 1);
+		assert_int_equal(listener_busy_count(listener), 0);
+		assert_int_equal(
+		    write(peer, request, sizeof(request)), sizeof(request));
+		assert_int_equal(
+		    *(enum listener_event *)work(&fd), LISTENER_REQUEST);
+		assert_int_equal(listener_busy_count(listener), 1);
+		assert_int_equal(read_all(fd), sizeof(request));
+		listener_answered(listener, fd);
+	}
+	close(peer);
+	/* Its end is seen before we are woken. */
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	assert_int_equal(listener_open_count(listener), 0);
+}
+
+/* The web server says when, and not the time for a first request; but a next
+ * one that has begun has to go on. */
+static void
+test_kept_silence(void **state)
+{
+	int peer = keep_peer(), fd = -1;
+
+	(void)state;
+	settings.header_timeout = -1;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 1);
+	assert_int_equal(write(peer, request, 5), 5);
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(peer);
+}
+
+/* The one that was silent for the longest time makes room for a new one. */
+static void
+test_kept_makes_room(void **state)
+{
+	int first = keep_peer(), second = keep_peer(), third = open_peer();
+	int fd = -1;
+	char byte;
+
+	(void)state;
+	assert_int_equal(
+	    write(third, request, sizeof(request)), sizeof(request));
+	fails = EMFILE;
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_int_equal(listener_open_count(listener), 2);
+	assert_int_equal(listener_busy_count(listener), 1);
+	assert_int_equal(read(first, &byte, 1), 0);
+	assert_int_equal(recv(second, &byte, 1, MSG_DONTWAIT), -1);
+	listener_closed(listener, fd);
+	close(fd);
+	close(first);
+	close(second);
+	close(third);
+}
+
+/* Of one whose request ends while we drain, or with more behind it, none is kept. */
+static void
+test_not_kept(void **state)
+{
+	unsigned char byte = 1;
+	int peer, fd = -1;
+
+	(void)state;
+	peer = open_peer();
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(write(peer, &byte, 1), 1);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	listener_answered(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(peer);
+
+	peer = open_peer();
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	listener_drain(listener);
+	listener_answered(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(peer);
+}
+
 /* A request that came before the time was up is served, though it is found
  * after: the process had been stopped. */
 static void
@@ -293,6 +420,10 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_no_descriptors, begin, end),
 	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
+	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
+	    cmocka_unit_test_setup_teardown(test_kept_silence, begin, end),
+	    cmocka_unit_test_setup_teardown(test_kept_makes_room, begin, end),
+	    cmocka_unit_test_setup_teardown(test_not_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(test_stop, begin, end),
 	    cmocka_unit_test(test_no_socket),
 	};

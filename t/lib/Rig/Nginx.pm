@@ -22,7 +22,8 @@ sub is_installed { return defined find_tool('nginx') }
 # The program's socket, or those of several programs. Lines to add to the location,
 # as one string; and, as pairs: workers,
 # connections (of each worker), tcp (an address of 127.0.0.1 to listen on, too,
-# as HOST:PORT and what else follows "listen").
+# as HOST:PORT and what else follows "listen"), keepalive (how many connections to
+# the program are kept, as in the example).
 sub start
 {
 	my ($class, $fastcgi, $lines, %option) = @_;
@@ -59,6 +60,11 @@ sub configuration
 	my $files = defined $option{connections} ? "worker_rlimit_nofile $connections;" : '';
 	my $tcp = defined $option{tcp} ? "listen $option{tcp};" : '';
 	my $servers = join ' ', map { "server unix:$_;" } ref $fastcgi ? @$fastcgi : $fastcgi;
+	my $keepalive = '';
+	if (defined $option{keepalive}) {
+		$keepalive = "keepalive $option{keepalive};";
+		$lines .= "\n\t\t\tfastcgi_keep_conn on; fastcgi_next_upstream error non_idempotent;";
+	}
 	my $user = $> == 0 ? 'user root;' : '';
 	my $temp = join "\n", map { "\t${_}_temp_path $folder/$_;" }
 	    qw(client_body proxy fastcgi uwsgi scgi);
@@ -82,7 +88,7 @@ http {
 	merge_slashes off;
 	client_max_body_size 0;
 $temp
-	upstream program { $servers }
+	upstream program { $servers $keepalive }
 	server {
 		listen unix:$folder/socket;
 		$tcp
@@ -153,7 +159,7 @@ http {
 	access_log off;
 	merge_slashes off;
 	$temp
-	upstream replicache { server unix:$self->{socket}; }
+	upstream replicache { server unix:$self->{socket}; keepalive 16; }
 	server {
 		listen 127.0.0.1:$port;
 		root "$documents";

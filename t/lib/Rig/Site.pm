@@ -244,7 +244,7 @@ http {
 	}
 	access_log off;
 	$temp
-	upstream replicache { server unix:$self->{socket}; }
+	upstream replicache { server unix:$self->{socket}; keepalive 16; }
 	server {
 		listen 127.0.0.1:$port;
 		listen unix:$folder/nginx.sock;
