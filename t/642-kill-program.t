@@ -34,7 +34,7 @@ srand $SEED;
 note("SCALE=$SCALE SEED=$SEED");
 
 my $cluster = Rig::Cluster->start(settings => { max_connections => 200 });
-my (%killed, %total, @wrong);
+my (%killed, %total, %known, @wrong);
 
 # Rows that no answer brings in one piece.
 my $large = q(insert into shared select 'large' || i, repeat('x', 40000) from generate_series(1, 2) as i);
@@ -60,7 +60,7 @@ sub run_round
 	$session->query($common) if $option{common};
 	my %without = map { $_ => 1 } map { $option{$_} ? () : @{ $needs{$_} } } keys %needs;
 	my $keeper = Rig::Keeper->start(
-		programs => $option{programs}, pause => $option{pause}, random => $option{random},
+		programs => $option{programs}, pause => $option{pause}, random => $option{random}, known => \%known,
 		points => $option{points} // [ grep { !$without{$_} } points() ],
 		environment => {
 			REPLICACHE_DATABASE => $cluster->conninfo($database),
@@ -98,7 +98,7 @@ my $begun = time;
 if ($SCALE > 0) {
 	my $rounds = int(ROUNDS * $SCALE + 0.5) || 1;
 	for my $round (1 .. $rounds) {
-		run_round($round, programs => 1 + $round % 2, common => $round % 4 < 2, large => $round % 5 == 1,
+		run_round($round, programs => 1 + $round % 3, common => $round % 4 < 2, large => $round % 5 == 1,
 		    kills => KILLS, pause => 0.3, random => 0.5, burst => 40, good => 0.95, mutations => MUTATIONS);
 		last if time > $begun + 60 * $MINUTES;
 	}

@@ -35,18 +35,20 @@ my $count = 0;
 my %signal = (reloading => 'HUP', draining => 'TERM', drained => 'TERM');
 
 # Options: programs, environment, pause (how long a program lives that is killed at
-# random, on average, in seconds; more, where it takes long to start), patience (how long it is given to come to its
-# point; more after each miss), random (the part of kills that is), passings (a
-# point is taken at one of the first so many, or at the first after a miss), points (all).
+# random, on average, in seconds; more, where it takes long to start), patience (how
+# long it is given to come to its point; more after each miss of one that was never
+# hit), random (the part of kills that is), passings (a point is taken at one of the
+# first so many, or at the first after a miss), points (all), known (what others have
+# learned of the points, and this one will: a hash that starts empty).
 sub start
 {
 	my ($class, %option) = @_;
 	my $path = workdir() . '/kept' . ++$count;
 	my $self = bless {
 		programs => 1, pause => 0.3, patience => 2, random => 0.5, passings => 3,
-		points => [ points() ], %option,
+		points => [ points() ], known => {}, %option,
 		path => $path, slots => [], warm => 0,
-		killed => {}, tried => {}, wrong => [],
+		killed => {}, wrong => [],
 	}, $class;
 	$self->{listener} = Rig::Program::listener($path);
 	$self->launch($_) for 0 .. $self->{programs} - 1;
@@ -71,21 +73,23 @@ sub launch
 sub next_point
 {
 	my ($self) = @_;
-	my ($killed, $tried) = @$self{qw(killed tried)};
+	my $known = $self->{known};
+	$known->{$_} //= { tried => 0, hit => 0 } for @{ $self->{points} };
 	my ($point) = sort {
-		!!$killed->{$a} <=> !!$killed->{$b}
-		    || ($tried->{$a} // 0) <=> ($tried->{$b} // 0)
+		!!$known->{$a}{hit} <=> !!$known->{$b}{hit}
+		    || $known->{$a}{tried} <=> $known->{$b}{tried}
 	} @{ $self->{points} };
-	$tried->{$point}++;
+	$known->{$point}{tried}++;
 	return $point;
 }
 
-# How often it did not come there, this time included.
+# How often it did not come there, this time included; 1 once it is known that it does.
 sub misses
 {
 	my ($self, $point) = @_;
-	my $misses = $self->{tried}{$point} - ($self->{killed}{$point} // 0);
-	return $misses > MISSES_MAX ? MISSES_MAX : $misses;
+	my $known = $self->{known}{$point};
+	return 1 if $known->{hit};
+	return $known->{tried} > MISSES_MAX ? MISSES_MAX : $known->{tried};
 }
 
 # How the next program is to end.
@@ -112,6 +116,7 @@ sub bury
 	push @{ $self->{wrong} }, map { "a secret in a log: $_" } Rig::Secrets::found($log);
 	if ($status == 9 && defined $cause) {
 		$self->{killed}{$cause}++;
+		$self->{known}{$cause}{hit}++ if $cause ne 'random';
 	} elsif ($status != 0 || ($slot->{signal} // '') ne 'TERM') {
 		push @{ $self->{wrong} }, "a program ended by itself: wait status $status\n$log";
 	}
