@@ -29,6 +29,7 @@ watch(struct client *client, int operation, uint32_t events)
 static void
 connect_client(struct client *client)
 {
+	client->http.fastcgi = client->load->options.fastcgi;
 	if (http_connect(&client->http, &client->load->options.address) < 0)
 		load_die("connect");
 	watch(client, EPOLL_CTL_ADD, EPOLLIN);

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fastcgi.h"
+
 /* The first size of a buffer; it doubles. */
 #define BUFFER_SIZE ((size_t)16384)
 
@@ -105,11 +107,13 @@ void
 http_begin(struct http *http, const char *path, const char *headers,
     const char *body, size_t length)
 {
-	int head;
+	int head = 0;
 
 	grow(&http->out, &http->out_size,
-	    length + strlen(path) + strlen(headers) + 256);
-	if (body == NULL)
+	    length + strlen(path) + strlen(headers) + FASTCGI_MORE);
+	if (http->fastcgi)
+		http->out_length = fastcgi_begin(http->out, path, body, length);
+	else if (body == NULL)
 		head = sprintf(http->out,
 		    "GET %s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path, headers);
 	else
@@ -118,9 +122,11 @@ http_begin(struct http *http, const char *path, const char *headers,
 		    "Content-Type: application/json\r\n"
 		    "Content-Length: %zu\r\n\r\n",
 		    path, headers, length);
-	if (body != NULL)
-		memcpy(http->out + head, body, length);
-	http->out_length = (size_t)head + length;
+	if (!http->fastcgi) {
+		if (body != NULL)
+			memcpy(http->out + head, body, length);
+		http->out_length = (size_t)head + length;
+	}
 	http->out_sent = 0;
 	http->in_length = http->head = http->body_length = 0;
 	http->expected = http->chunk_at = http->write_at = 0;
@@ -167,7 +173,9 @@ read_head(struct http *http)
 		return false;
 	*end = '\0';
 	http->head = (size_t)(end + 4 - http->in);
-	http->status = (int)strtol(http->in + 9, NULL, 10);
+	/* HTTP/1.1 200, or Status: 200 */
+	http->status =
+	    (int)strtol(http->in + (http->fastcgi ? 8 : 9), NULL, 10);
 	for (char *at = strstr(http->in, "\r\n"); at != NULL;
 	     at = strstr(at + 2, "\r\n"))
 		read_header(http, at + 2);
@@ -202,6 +210,8 @@ read_chunks(struct http *http)
 static bool
 read_answer(struct http *http)
 {
+	if (http->fastcgi && !fastcgi_join(http->in, &http->in_length))
+		return false;
 	if (http->head == 0 && !read_head(http))
 		return false;
 	if (http->first_us == 0 && http->in_length > http->head)

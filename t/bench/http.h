@@ -19,7 +19,8 @@ struct http_address {
 };
 
 struct http {
-	int fd; /* -1: not connected */
+	int fd;       /* -1: not connected */
+	bool fastcgi; /* there is no web server: fastcgi.h */
 	/* The request. */
 	char *out;
 	size_t out_length, out_sent, out_size;
@@ -49,7 +50,7 @@ int http_address(struct http_address *address, const char *text);
 int http_connect(struct http *http, const struct http_address *address);
 
 /* Starts a request: POST with a body, GET when BODY is NULL. HEADERS are whole
- * lines, or "". */
+ * lines, or ""; by FastCGI they are left out. */
 void http_begin(struct http *http, const char *path, const char *headers,
     const char *body, size_t length);
 

@@ -105,6 +105,7 @@ static void
 usage(FILE *out)
 {
 	fputs("usage: load --connect unix:PATH|HOST:PORT --mode MODE\n"
+	      "  --fastcgi           at the program's socket, without a web server\n"
 	      "  --prefix PATH       before /push and /pull (/replicache)\n"
 	      "  --connections N     clients (1)\n"
 	      "  --mutations N       in each push (1)\n"
@@ -132,7 +133,7 @@ read_options(struct options *o, int argc, char **argv)
 	    {"content", 1, NULL, 'b'}, {"seconds", 1, NULL, 's'},
 	    {"warmup", 1, NULL, 'w'}, {"count", 1, NULL, 'n'},
 	    {"failing", 1, NULL, 'f'}, {"cookie", 1, NULL, 'o'},
-	    {"tag", 1, NULL, 't'}, {"token", 1, NULL, 'u'}, {"expect", 1, NULL, 'e'},
+	    {"fastcgi", 0, NULL, 'g'}, {"tag", 1, NULL, 't'}, {"token", 1, NULL, 'u'}, {"expect", 1, NULL, 'e'},
 	    {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
@@ -168,6 +169,10 @@ read_options(struct options *o, int argc, char **argv)
 			break;
 		case 'f':
 			o->failing = atoi(optarg);
+			break;
+		case 'g':
+			o->fastcgi = true;
+			o->prefix = "";
 			break;
 		case 'o':
 			o->cookie = optarg;

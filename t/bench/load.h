@@ -30,6 +30,7 @@ struct client {
 struct options {
 	struct http_address address;
 	const char *mode, *prefix, *tag, *expect, *cookie, *token;
+	bool fastcgi;
 	int connections, mutations, content, failing;
 	double seconds, warmup;
 	long count;

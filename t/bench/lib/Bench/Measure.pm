@@ -27,7 +27,8 @@ sub median
 }
 
 # load($ground, server, set, option => value...): what t/bench/load measured,
-# with cpu: microseconds of processor time a request, by process.
+# with cpu: microseconds of processor time a request, by process. With bare => 1 the
+# server is asked at its FastCGI socket, without nginx.
 sub load
 {
 	my ($ground, $server, $set, %option) = @_;
@@ -35,8 +36,10 @@ sub load
 	my $expect = workdir() . '/expect';
 	my $used = $ground->used;
 	my ($begun, @times) = (time, times);
-	my $text = output(builddir() . '/t/bench/load',
-	    '--connect', $ground->address, '--prefix', "/$server",
+	my @way = delete $option{bare}
+	    ? ('--connect', 'unix:' . $ground->socket($server), '--fastcgi')
+	    : ('--connect', $ground->address, '--prefix', "/$server");
+	my $text = output(builddir() . '/t/bench/load', @way,
 	    '--tag', sprintf('b%x', ++$count), '--expect', $expect,
 	    map { ("--$_", $option{$_}) } sort keys %option);
 	my $seconds = time - $begun;

@@ -144,10 +144,11 @@ sub push_new
 			(map { my $server = $_; $server => sub {
 				$self->load($server, $set, mode => 'push',
 				    connections => $connections) } } @servers),
-			$connections == 1
-			    ? map { my $what = $_; $what => sub {
-				$script->run($what, $self->seconds) } } qw(whole transaction)
-			    : ());
+			$connections == 1 ? (
+			    bare => sub { $self->load('ours', $set, mode => 'push', connections => 1, bare => 1) },
+			    map { my $what = $_; $what => sub {
+				$script->run($what, $self->seconds) } } qw(whole transaction),
+			) : ());
 		my $name = "push, $connections " . plural($connections, 'connection');
 		my $ours = field($got->{ours}, 'per_second');
 		$self->report->row(name => $name, unit => '/s',
@@ -157,6 +158,11 @@ sub push_new
 			limit_name => 'pgbench, the same statements on one connection',
 			goals => $goals{$connections},
 			detail => { %{ detail($got) }, transaction => $got->{transaction} });
+		$self->report->row(name => '  the same, at the FastCGI socket', unit => '/s',
+			ours => field($got->{bare}, 'per_second'), limit => $got->{whole},
+			limit_name => 'pgbench, the same statements on one connection',
+			goals => [ [ limit => 0.8 ] ])
+		    if $got->{bare};
 		$self->report->row(name => '  the same, reference with a connection a push', unit => '/s',
 			connections => $connections, series => 'wide', ours => $ours,
 			reference => field($got->{wide}, 'per_second'),
