@@ -98,8 +98,8 @@ my $begun = time;
 if ($SCALE > 0) {
 	my $rounds = int(ROUNDS * $SCALE + 0.5) || 1;
 	for my $round (1 .. $rounds) {
-		run_round($round, programs => 1 + $round % 3, common => $round % 4 < 2, large => $round % 5 == 1,
-		    kills => KILLS, pause => 0.3, random => 0.5, burst => 40, good => 0.95, mutations => MUTATIONS);
+		run_round($round, programs => 1 + $round % 4, common => $round % 4 < 2, large => $round % 5 == 1,
+		    kills => KILLS, pause => 0.2, random => 0.5, burst => 40, good => 0.95, mutations => MUTATIONS);
 		last if time > $begun + 60 * $MINUTES;
 	}
 } else {
