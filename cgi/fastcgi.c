@@ -102,9 +102,14 @@ end(struct transport *transport, bool whole)
 	struct fastcgi *fastcgi = (struct fastcgi *)transport;
 	FCGX_Request *request = &fastcgi->request;
 	const struct fastcgi_owner *owner = &fastcgi->owner;
-	bool keep = whole && request->keepConnection != 0;
 	int fd = request->ipcFd;
+	bool keep = whole && request->keepConnection != 0 &&
+		    owner->may_keep(owner->context, fd);
 
+	/* With END_REQUEST the web server may send the next request, which must
+	 * not be read for the rest of this one. */
+	if (keep)
+		keep = drain(request);
 	if (whole) {
 		FAULT(ANSWER_UNSENT);
 		/* Closing the streams sends their ends and END_REQUEST. */
@@ -112,8 +117,8 @@ end(struct transport *transport, bool whole)
 		if (FCGX_FClose(request->out) != 0)
 			keep = false;
 		FAULT(ANSWER_SENT);
-		if (!drain(request))
-			keep = false;
+		if (!keep)
+			drain(request);
 	}
 	FCGX_Free(request, 0);
 	if (keep) {

@@ -21,8 +21,11 @@ int fastcgi_init(void);
 struct fastcgi_owner {
 	/* FD is about to be closed, or is somebody else's from now on. */
 	void (*closed)(void *context, int fd);
-	/* The request on FD is answered, and the web server may send another
-	 * one (FCGI_KEEP_CONN): FD is the owner's again. */
+	/* Whether FD may be kept for a next request: all of this one is there,
+	 * so that reading its end does not wait. */
+	bool (*may_keep)(void *context, int fd);
+	/* The request on FD is answered; it may be kept, and the web server
+	 * wants it to be (FCGI_KEEP_CONN): FD is the owner's again. */
 	void (*answered)(void *context, int fd);
 	void *context;
 };

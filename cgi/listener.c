@@ -633,6 +633,18 @@ listener_closed(void *context, int fd)
 	pthread_mutex_unlock(&listener->lock);
 }
 
+bool
+listener_may_keep(void *context, int fd)
+{
+	struct listener *listener = context;
+	bool whole;
+
+	pthread_mutex_lock(&listener->lock);
+	whole = listener->connections[fd].whole;
+	pthread_mutex_unlock(&listener->lock);
+	return whole && !atomic_load(&listener->draining);
+}
+
 void
 listener_answered(void *context, int fd)
 {
@@ -641,7 +653,8 @@ listener_answered(void *context, int fd)
 
 	pthread_mutex_lock(&listener->lock);
 	connection = &listener->connections[fd];
-	if (connection->whole && connection->state == STATE_SERVED &&
+	/* Neither ended by listener_tick() nor found by draining meanwhile. */
+	if (connection->state == STATE_SERVED &&
 	    !atomic_load(&listener->draining)) {
 		wait_for_request(listener, fd);
 		set_kept(listener, connection, true);

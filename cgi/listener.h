@@ -66,8 +66,12 @@ extern const size_t listener_scratch_size;
  * listener. */
 void listener_closed(void *context, int fd);
 
-/* The request on one of LISTENER_REQUEST is answered: waits for the next one on
- * it, or closes it. */
+/* True if one of LISTENER_REQUEST may have a next request: this one was seen to
+ * its end, with nothing behind it. */
+bool listener_may_keep(void *context, int fd);
+
+/* The request on such a one is answered: waits for the next one on it, or
+ * closes it. */
 void listener_answered(void *context, int fd);
 
 /* Wakes one waiting thread. Never blocks. */

@@ -128,6 +128,7 @@ static void
 serve(struct server *server, int fd)
 {
 	const struct fastcgi_owner owner = {.closed = listener_closed,
+	    .may_keep = listener_may_keep,
 	    .answered = listener_answered,
 	    .context = server->listener};
 	struct transport *transport;

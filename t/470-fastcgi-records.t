@@ -15,7 +15,8 @@ use Time::HiRes qw(time);
 
 use Rig::Cluster;
 use Rig::Fastcgi;
-use Rig::Place qw(wait_until);
+use Rig::Faults qw(faulty);
+use Rig::Place qw(wait_until slurp);
 use Rig::Program;
 use Rig::Sync qw(push_body push_params pull_params);
 
@@ -135,6 +136,21 @@ subtest 'a connection that is kept' => sub {
 	is($peer->request(Rig::Program::params('POST', '/push', body => 'x'), 'x', keep => 1)->{status}, 400, 'another one');
 	is($peer->request(fresh_push())->{status}, 200, 'the last one');
 	ok($peer->is_closed(5), 'is closed where nobody asks to keep it');
+};
+
+# The answer may come before the body was read: what the web server sends then is
+# not taken for more of it.
+subtest 'a next request as soon as there is an answer' => sub {
+	my $other = Rig::Program->start(-command => [ faulty() ],
+		REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_FAULT => 'answer-sent:1:stop');
+	my $peer = $other->connect;
+	my $body = 'x' x 20_000;
+	is($peer->request(Rig::Program::params('POST', '/nowhere', body => $body), $body, keep => 1)->{status}, 404, 'refused');
+	wait_until(sub { slurp('/proc/' . $other->pid . '/stat') =~ /\) T / }, 'the program to stand still', 10);
+	$peer->send_raw(Rig::Fastcgi::request_bytes(fresh_push(), keep => 1));
+	kill 'CONT', $other->pid;
+	is(eval { $peer->answer(10)->{status} }, 200, 'served');
+	is($other->stop, 0, 'it ends in order');
 };
 
 subtest 'a connection that can not be kept' => sub {

@@ -198,6 +198,14 @@ note_closed(void *context, int fd)
 	((struct back *)context)->closed = fd;
 }
 
+static bool
+may_keep(void *context, int fd)
+{
+	(void)context;
+	(void)fd;
+	return true;
+}
+
 static void
 note_answered(void *context, int fd)
 {
@@ -211,7 +219,7 @@ check_fastcgi(const uint8_t *data, size_t size, bool behind)
 {
 	struct back back = {-1, -1};
 	const struct fastcgi_owner owner = {
-	    note_closed, note_answered, &back};
+	    note_closed, may_keep, note_answered, &back};
 	bool keep = (data[KEEP_AT] & 1) != 0;
 	char left;
 	static uint8_t content[FRAMING_WINDOW];

@@ -351,15 +351,18 @@ test_not_kept(void **state)
 	    write(peer, request, sizeof(request)), sizeof(request));
 	assert_int_equal(write(peer, &byte, 1), 1);
 	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
-	listener_answered(listener, fd);
-	assert_int_equal(listener_open_count(listener), 0);
+	assert_false(listener_may_keep(listener, fd));
+	listener_closed(listener, fd);
+	close(fd);
 	close(peer);
 
 	peer = open_peer();
 	assert_int_equal(
 	    write(peer, request, sizeof(request)), sizeof(request));
 	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_true(listener_may_keep(listener, fd));
 	listener_drain(listener);
+	assert_false(listener_may_keep(listener, fd));
 	listener_answered(listener, fd);
 	assert_int_equal(listener_open_count(listener), 0);
 	close(peer);
