@@ -148,6 +148,8 @@ is(join(' ', grep { $_ != $threads + 1 } map { $_->{threads} } @sample), '', 'th
 cmp_ok(max(map { $_->{sessions} } @sample), '<=', POOL + 1, 'sessions keep within their bounds');
 cmp_ok(max(map { $_->{streams} } @sample), '<=', 2 * STREAMS, 'streams do, too');
 wait_until(sub { metric('streams') == 0 }, 'streams to go', 30);
+# Connections that it keeps go with it.
+$nginx->stop;
 SKIP: {
 	skip 'descriptors are not shown to us', 1 unless defined $before->{descriptors};
 	my $most = $before->{descriptors} + POOL + 1;

@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Rig::Cluster;
+use Rig::Place qw(program slurp);
 use Rig::Program;
 use Rig::Sync qw(push_params pull_params);
 
@@ -19,6 +20,9 @@ my $cluster = Rig::Cluster->start;
 my $database = $cluster->database('cases');
 my $session = $cluster->session($database);
 my %environment = (REPLICACHE_DATABASE => $cluster->conninfo($database));
+
+# A sanitizer takes memory of its own.
+my $measured = slurp(program()) !~ /__[at]san_init/;
 
 sub last_id
 {
@@ -90,7 +94,7 @@ subtest '20 MB of pending mutations, half of them done' => sub {
 	is($answer->{status}, 200, length($body) . ' bytes');
 	is($session->value(q(select count(*) from journal where client = 'wide')), 20000, 'each once');
 	my (undef, $peak) = $program->memory;
-	cmp_ok($peak, '<', 3 * length($body) + (32 << 20), 'memory is bounded') or note($peak);
+	cmp_ok($peak, '<', 3 * length($body) + (32 << 20), 'memory is bounded') or note($peak) if $measured;
 	is($program->stop, 0, 'ended in order');
 };
 
@@ -102,7 +106,7 @@ subtest 'a million values' => sub {
 	is($program->request($params, $body)->{status}, 413, 'refused');
 	my (undef, $after) = $program->memory;
 	cmp_ok($after - $before, '<', 2 * length($body) + (4 << 20), 'memory is bounded')
-		or note($after - $before);
+		or note($after - $before) if $measured;
 	is($program->stop, 0, 'ended in order');
 };
 
