@@ -396,6 +396,7 @@ wait_for_request(struct listener *listener, int fd)
 	connection->since = clock_ms();
 	connection->sound = false;
 	connection->watched = false;
+	connection->whole = false;
 }
 
 /* Has epoll tell of FD, which waits. Called locked. */

@@ -276,6 +276,9 @@ test_kept(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(listener_open_count(listener), 1);
 		assert_int_equal(listener_busy_count(listener), 0);
+		/* Of the next request nothing is known. */
+		if (fd >= 0)
+			assert_false(listener_may_keep(listener, fd));
 		assert_int_equal(
 		    write(peer, request, sizeof(request)), sizeof(request));
 		assert_int_equal(
