@@ -68,8 +68,8 @@ faults_pass(enum faults_point point)
 	n = snprintf(line, sizeof(line), "fault: %s\n", names[point]);
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		_exit(EXIT_FAILURE);
-	/* To this thread, which goes no further; the others are ended or stopped
-	 * with it. */
+	/* To this thread, which goes no further; the others are ended or
+	 * stopped with it. */
 	raise(deed);
 }
 
