@@ -103,13 +103,11 @@ end(struct transport *transport, bool whole)
 	FCGX_Request *request = &fastcgi->request;
 	const struct fastcgi_owner *owner = &fastcgi->owner;
 	int fd = request->ipcFd;
-	bool keep = whole && request->keepConnection != 0 &&
-		    owner->may_keep(owner->context, fd);
-
 	/* With END_REQUEST the web server may send the next request, which must
 	 * not be read for the rest of this one. */
-	if (keep)
-		keep = drain(request);
+	bool keep = whole && request->keepConnection != 0 &&
+		    owner->may_keep(owner->context, fd) && drain(request);
+
 	if (whole) {
 		FAULT(ANSWER_UNSENT);
 		/* Closing the streams sends their ends and END_REQUEST. */

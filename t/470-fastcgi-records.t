@@ -179,6 +179,7 @@ subtest 'connections that are kept, and the end' => sub {
 	my @peer = map { $other->connect } 1 .. 20;
 	is($_->request(fresh_push(), keep => 1)->{status}, 200, 'served') for @peer;
 	is($other->stop, 0, 'do not keep the program');
+	unlike($other->log, qr/cut at the end/, 'nor have it end otherwise');
 	ok($_->is_closed(5), 'closed') for @peer;
 };
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What lies between the program and a browser: nginx that buffers uploads and
-# that does not, connections it wants to keep, large bodies both ways, a client
-# that goes away.
+# that does not, connections it keeps, and their end, large bodies both ways, a
+# client that goes away.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ use Test::More;
 
 use Rig::Cluster;
 use Rig::Nginx;
-use Rig::Place qw(wait_until);
+use Rig::Place qw(wait_until workdir slurp);
 use Rig::Program;
 use Rig::Sync qw(push_body pull_body);
 
@@ -111,6 +111,52 @@ subtest 'a client that goes away' => sub {
 			where state = 'active' and pid <> pg_backend_pid()))
 	}, 'its pulls to end', 20);
 	pass('its pulls end');
+};
+
+subtest 'a connection that is kept' => sub {
+	my $descriptors = sub { return scalar(() = glob '/proc/' . $program->pid . '/fd/*') };
+	plan skip_all => 'descriptors are not shown to us' unless $descriptors->();
+	my $fresh = Rig::Nginx->start($program->path, '', keepalive => 4);
+	post($nginx{'as it comes'}, '/push', fresh_push());
+	my $before;
+	wait_until(sub { my $last = $before; $before = $descriptors->(); return defined $last && $last == $before }, 'it to be at rest');
+	for my $time ('once', 'again', 'for a third time') {
+		is(post($fresh, '/push', fresh_push())->{status}, 200, "used $time");
+		is($descriptors->(), $before + 1, 'is one');
+	}
+	$fresh->stop;
+	wait_until(sub { $descriptors->() == $before }, 'it to be closed');
+	pass('ends with the web server');
+};
+
+# The request is there before its end is: nginx takes the connection, and finds out.
+subtest 'a kept connection whose program is gone' => sub {
+	my $path = workdir() . '/again';
+	my $listener = Rig::Program::listener($path);
+	my $begin = sub {
+		return Rig::Program->start(-listener => $listener, -socket => $path,
+			REPLICACHE_DATABASE => $cluster->conninfo($database));
+	};
+	my $first = $begin->();
+	my $kept = Rig::Nginx->start($path, '', keepalive => 4);
+	my $socket = IO::Socket::UNIX->new(Type => SOCK_STREAM, Peer => $kept->path) or die "connect: $!";
+	syswrite $socket, "GET /replicache/health HTTP/1.1\r\nHost: x\r\n\r\n";
+	my $health = '';
+	until ($health =~ /\}/) {
+		sysread $socket, $health, 4096, length $health or last;
+	}
+	like($health, qr{^HTTP/1\.1 200 }, 'a request, and all stay connected');
+	my ($worker) = slurp("/proc/$kept->{pid}/task/$kept->{pid}/children") =~ /(\d+)/ or die 'no worker of nginx';
+	kill 'STOP', $worker;
+	my $body = fresh_push();
+	syswrite $socket, "POST /replicache/push HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	    . "Content-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+	$first->stop('KILL');
+	my $second = $begin->();
+	kill 'CONT', $worker;
+	is(Rig::Http::exchange($socket, '', 20)->{status}, 200, 'the push is sent again');
+	$kept->stop;
+	is($second->stop, 0, 'the program ends in order');
 };
 
 is($session->value(q(select count(*) from journal)), $next, 'each push was applied once');

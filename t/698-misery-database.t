@@ -53,9 +53,7 @@ sub endure
 	is(join(' ', grep { /^(\d+|none)$/ && !/^(200|503)$/ } keys %$told), '', "$about: every request is answered, by 200 or 503");
 	is($told->{hasty}, 0, "$about: each 503 says when to come again");
 	wait_until(sub { descriptors($program) <= $before + 4 }, 'descriptors to be closed', 20);
-	# One whose client has gone may take a moment to notice.
-	wait_until(sub { sessions($load->{session}) <= 4 }, 'sessions to end', 20);
-	pass("$about: no session is left over");
+	cmp_ok(sessions($load->{session}), '<=', 4, "$about: no session is left over");
 	return $told;
 }
 

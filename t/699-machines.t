@@ -91,7 +91,7 @@ subtest 'two programs' => sub {
 		Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database) . " application_name=two$_",
 			REPLICACHE_POOL => POOL, REPLICACHE_LOG_LEVEL => 'debug')
 	} 0 .. 1;
-	my $nginx = Rig::Nginx->start([ map { $_->path } @program ], 'fastcgi_next_upstream error timeout;');
+	my $nginx = Rig::Nginx->start([ map { $_->path } @program ], '', keepalive => 4);
 	my @stream = map { stream_of($_, version($session)) } @program;
 	parallel(CLIENTS, sub {
 		my ($number) = @_;

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail.
+ * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail, and
+ * --wrap=clock_gettime, by which time passes.
  */
 #include "config.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -37,6 +39,21 @@ static struct listener *listener;
 static bool waits;
 static int fails; /* errno, once */
 static sem_t entered, go_on;
+
+/* How much later it is, s. */
+static time_t later;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int rc = __real_clock_gettime(clock, now);
+
+	now->tv_sec += later;
+	return rc;
+}
 
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
 int __real_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
@@ -77,6 +94,7 @@ begin(void **state)
 	assert_non_null(listener);
 	waits = false;
 	fails = 0;
+	later = 0;
 	sem_init(&entered, 0, 0);
 	sem_init(&go_on, 0, 0);
 	return 0;
@@ -317,15 +335,63 @@ test_kept_silence(void **state)
 	close(peer);
 }
 
+/* It outlasts nginx's patience with it, 60 s, but not for ever. */
+static void
+test_kept_for_long(void **state)
+{
+	int peer = keep_peer();
+	char byte;
+
+	(void)state;
+	later = 70;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 1);
+	later = 80;
+	listener_tick(listener);
+	assert_int_equal(listener_open_count(listener), 0);
+	assert_int_equal(read(peer, &byte, 1), 0);
+	close(peer);
+}
+
+/* The time of a request begins with the request. */
+static void
+test_kept_request_in_time(void **state)
+{
+	int peer = keep_peer(), fd = -1;
+	char byte;
+
+	(void)state;
+	settings.request_timeout = 30000;
+	later = 70;
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_int_equal(read_all(fd), sizeof(request));
+	listener_tick(listener);
+	/* Not shut down: there may be more to read. */
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	later = 101;
+	listener_tick(listener);
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+	/* What was cut is not kept. */
+	listener_answered(listener, fd);
+	assert_int_equal(listener_open_count(listener), 0);
+	close(peer);
+}
+
 /* The one that was silent for the longest time makes room for a new one. */
 static void
 test_kept_makes_room(void **state)
 {
-	int first = keep_peer(), second = keep_peer(), third = open_peer();
-	int fd = -1;
+	int first, second, third, fd = -1;
 	char byte;
 
 	(void)state;
+	later = 1;
+	second = keep_peer();
+	later = 0;
+	first = keep_peer();
+	third = open_peer();
 	assert_int_equal(
 	    write(third, request, sizeof(request)), sizeof(request));
 	fails = EMFILE;
@@ -428,6 +494,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_silence, begin, end),
+	    cmocka_unit_test_setup_teardown(test_kept_for_long, begin, end),
+	    cmocka_unit_test_setup_teardown(
+		test_kept_request_in_time, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_makes_room, begin, end),
 	    cmocka_unit_test_setup_teardown(test_not_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(test_stop, begin, end),
