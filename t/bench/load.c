@@ -133,7 +133,8 @@ read_options(struct options *o, int argc, char **argv)
 	    {"content", 1, NULL, 'b'}, {"seconds", 1, NULL, 's'},
 	    {"warmup", 1, NULL, 'w'}, {"count", 1, NULL, 'n'},
 	    {"failing", 1, NULL, 'f'}, {"cookie", 1, NULL, 'o'},
-	    {"fastcgi", 0, NULL, 'g'}, {"tag", 1, NULL, 't'}, {"token", 1, NULL, 'u'}, {"expect", 1, NULL, 'e'},
+	    {"fastcgi", 0, NULL, 'g'}, {"tag", 1, NULL, 't'},
+	    {"token", 1, NULL, 'u'}, {"expect", 1, NULL, 'e'},
 	    {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
