@@ -145,9 +145,12 @@ sub try_start
 	my (%arm) = @_;
 	$reins->arm(%arm);
 	my $program = start();
-	# Some workers may wait before another one can't be started.
-	eval { wait_until(sub { !$program->is_alive || $program->log =~ /serving with/ }, 'it', 10) };
+	# Some workers may wait before another one can't be started, and can't be told to
+	# end for as long as calls fail.
+	my $decided = sub { !$program->is_alive || $program->log =~ /serving with/ };
+	eval { wait_until($decided, 'it', 5) };
 	my $seen = $reins->disarm;
+	eval { wait_until($decided, 'it', 10) };
 	my @wrong;
 	if ($program->is_alive) {
 		push @wrong, check($program);
