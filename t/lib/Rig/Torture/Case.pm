@@ -83,10 +83,21 @@ sub state
 	return $self->{state}[1];
 }
 
+# Whether the case itself holds the version lock: then nothing can be changed, and
+# nothing taken back.
+sub holds_lock
+{
+	my ($self) = @_;
+	return $self->{holder} && $self->{owner}->value(q(select count(*)
+		from pg_locks join pg_stat_activity using (pid)
+		where locktype = 'advisory' and granted and application_name = 'psql'));
+}
+
 # Take it back to what was kept.
 sub back
 {
 	my ($self) = @_;
+	return if $self->holds_lock;
 	my $now = $self->{owner}->value('select pg_snapshot_xmax(pg_current_snapshot())');
 	return if $now == $self->{kept};
 	$self->{owner}->query('select torture.back()');
