@@ -17,9 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -27,10 +25,6 @@
 #include "framing.h"
 #include "log.h"
 #include "settings.h"
-
-/* Connections that may wait to be accepted; the kernel's own limit
- * (net.core.somaxconn, 4096 by default) is below. */
-#define LISTEN_BACKLOG 4096
 
 /* While draining, a connection that is silent for so long was not opened by a
  * web server that has a request. */
@@ -92,115 +86,6 @@ struct listener {
 	bool trust_due;          /* listener_tick() saw one that should be */
 	int64_t shortage_logged; /* clock_ms() */
 };
-
-bool
-listener_is_socket(int fd)
-{
-	int listens = 0;
-	socklen_t length = sizeof(listens);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) ==
-		   0 &&
-	       listens != 0;
-}
-
-/* Where systemd puts the first of its sockets. */
-#define SYSTEMD_FD 3
-
-int
-listener_inherited(void)
-{
-	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-
-	if (listener_is_socket(STDIN_FILENO))
-		return STDIN_FILENO;
-	if (pid == NULL || count == NULL || strtol(pid, NULL, 10) != getpid() ||
-	    strtol(count, NULL, 10) < 1 || !listener_is_socket(SYSTEMD_FD))
-		return -1;
-	fcntl(SYSTEMD_FD, F_SETFD, FD_CLOEXEC);
-	return SYSTEMD_FD;
-}
-
-bool
-listener_is_fcgid(int fd)
-{
-	/* One byte more than fits: a path may be there without its NUL. */
-	union {
-		struct sockaddr_un address;
-		char bytes[sizeof(struct sockaddr_un) + 1];
-	} own = {.bytes = {0}};
-	socklen_t length = sizeof(own.address);
-
-	return getsockname(fd, (struct sockaddr *)&own.address, &length) == 0 &&
-	       own.address.sun_family == AF_UNIX &&
-	       strstr(own.address.sun_path, "fcgid") != NULL;
-}
-
-static bool
-is_socket_file(const char *path)
-{
-	struct stat status;
-
-	return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
-}
-
-/* True if somebody accepts connections at ADDRESS. */
-static bool
-is_live(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address,
-				   sizeof(*address)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return live;
-}
-
-static int
-bind_listen(int fd, const struct sockaddr_un *address, struct error *error)
-{
-	const struct sockaddr *any = (const struct sockaddr *)address;
-	mode_t mask = umask(0117);
-	int rc = bind(fd, any, sizeof(*address));
-
-	umask(mask);
-	if (rc < 0 && errno == EADDRINUSE &&
-	    is_socket_file(address->sun_path) && !is_live(address)) {
-		unlink(address->sun_path);
-		mask = umask(0117);
-		rc = bind(fd, any, sizeof(*address));
-		umask(mask);
-	}
-	if (rc < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-		return error_set(error, ERROR_CONFIG, "%s: %s",
-		    address->sun_path,
-		    rc < 0 ? "another program listens there, or it is no socket"
-			   : strerror(errno));
-	return 0;
-}
-
-int
-listener_bind(const char *path, struct error *error)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return error_set(error, ERROR_CONFIG,
-		    "%s: longer than the %zu bytes a socket's path may have",
-		    path, sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(
-		    error, ERROR_CONFIG, "socket: %s", strerror(errno));
-	if (bind_listen(fd, &address, error) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 static int
 watch(struct listener *listener, int fd, uint32_t events, uint64_t tag)

@@ -23,25 +23,6 @@ struct error;
 struct listener;
 struct settings;
 
-/* True if FD is a socket that listens: how FastCGI programs are started
- * (FastCGI specification, section 2.2). */
-bool listener_is_socket(int fd);
-
-/* The socket that the program was started with: standard input, or the first
- * one that systemd passed (sd_listen_fds(3)). -1 if there is none. */
-int listener_inherited(void);
-
-/* True if mod_fcgid made the socket FD: `fcgid` is in its path, as in its
- * default folders (FcgidIPCDir). */
-bool listener_is_fcgid(int fd);
-
-/*
- * Makes a Unix socket at PATH, mode 0660: whoever can open it is trusted to be
- * the web server. A socket left behind by a dead server is replaced; one
- * that a live server listens on is not: ERROR_CONFIG. Gives the descriptor.
- */
-int listener_bind(const char *path, struct error *error);
-
 /* Listens on FD, which it takes over. */
 struct listener *listener_new(
     int fd, const struct settings *settings, struct error *error);

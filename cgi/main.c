@@ -22,7 +22,6 @@
 #include "error.h"
 #include "fastcgi.h"
 #include "faults.h"
-#include "listener.h"
 #include "log.h"
 #include "oneshot.h"
 #include "pool.h"
@@ -31,6 +30,7 @@
 #include "server.h"
 #include "settings.h"
 #include "share.h"
+#include "socket.h"
 
 static void
 print_help(FILE *out)
@@ -167,8 +167,8 @@ find_listener(const struct options *options, struct error *error)
 	int fd;
 
 	if (options->listen != NULL)
-		return listener_bind(options->listen, error);
-	if ((fd = listener_inherited()) >= 0)
+		return socket_bind(options->listen, error);
+	if ((fd = socket_inherited()) >= 0)
 		return fd;
 	return error_set(error, ERROR_CONFIG,
 	    "nothing to listen on: start it by spawn-fcgi, systemd or a web "
@@ -182,7 +182,7 @@ choose_poke(const struct settings *settings, int fd)
 {
 	if (settings->poke != POKE_AUTO)
 		return settings->poke;
-	return listener_is_fcgid(fd) ? POKE_ANSWER : POKE_STREAM;
+	return socket_is_fcgid(fd) ? POKE_ANSWER : POKE_STREAM;
 }
 
 /* Makes what requests share, serves, and takes it down again. */
@@ -265,7 +265,7 @@ main(int argc, char **argv)
 	struct options options = {0};
 	struct settings settings;
 	struct error error = {0};
-	bool oneshot = oneshot_wanted() && !listener_is_socket(STDIN_FILENO);
+	bool oneshot = oneshot_wanted() && !socket_listens(STDIN_FILENO);
 	int status = -1;
 
 	FAULTS_ARM();

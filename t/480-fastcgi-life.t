@@ -81,6 +81,10 @@ subtest 'settings that are refused' => sub {
 	($code) = run(['--listen', workdir() . '/' . 'x' x 200],
 		environment => { %environment, REPLICACHE_AUTH => 'none' });
 	isnt($code, 0, 'a path too long for a socket');
+	($code, $text) = run(['--listen', workdir() . '/nowhere/socket'],
+		environment => { %environment, REPLICACHE_AUTH => 'none' });
+	isnt($code, 0, 'a path in a folder that is not there');
+	like($text, qr{/nowhere/socket: No such file or directory}, 'it is told');
 	($code) = run([], environment => { %environment, REPLICACHE_AUTH => 'none' });
 	isnt($code, 0, 'no socket at all');
 };
@@ -146,6 +150,7 @@ subtest '--listen' => sub {
 	my $second = $start->();
 	my $status = reap_process($second, 10);
 	ok(defined $status && $status != 0, 'a socket in use is refused');
+	like(slurp(workdir() . '/listen.log'), qr/another program listens there/, 'it is told');
 	is($up->()->request(Rig::Program::params('GET', '/health'), '')->{status}, 200,
 		'and its owner goes on');
 	stop_process($first, 'KILL');
@@ -159,6 +164,7 @@ subtest '--listen' => sub {
 	close $file;
 	$status = reap_process($start->(), 10);
 	ok(defined $status && $status != 0, 'a file that is no socket is refused');
+	like(slurp(workdir() . '/listen.log'), qr/is there, and no socket/, 'it is told');
 	ok(-f $path, 'and kept');
 	unlink $path;
 };
