@@ -30,9 +30,10 @@ begin
 		continue when t::text in ('replicache_version',
 			'replicache_version_time', 'replicache_client_step');
 		execute format('select md5(coalesce(string_agg(x::text, E''\n'' %s), ''''))
-			from (select %s from %s) x',
+			from (select %s from %s %s) x',
 			case when t::text = 'journal' then '' else 'order by x::text' end,
-			torture.columns(t), t) into part;
+			torture.columns(t), t,
+			case when t::text = 'journal' then 'order by n' else '' end) into part;
 		state := state || t::text || ' ' || part || E'\n';
 	end loop;
 	select state || max(version) into state from replicache_version;
