@@ -90,15 +90,16 @@ subtest 'the program stands still' => sub {
 	my $load = Rig::Patient->start($session, sub { $program->request(@_, seconds => 100) });
 	$load->wait_done(10);
 	my $before = descriptors($program);
-	my $peer = $program->connect;
-	wait_until(sub { descriptors($program) > $before }, 'a peer to be accepted', 10);
+	my @peer = map { $program->connect } 1 .. 20;
+	# Four clients and as many connections to the database come and go: more is a peer.
+	wait_until(sub { descriptors($program) > $before + 8 }, 'a peer to be accepted', 10);
 	kill 'STOP', $program->pid;
 	# What came in time is no matter of the peer's.
-	$peer->send_raw(Rig::Fastcgi::request_bytes(push_params('still', [ 'still', 1, 'note', '"still"' ])));
+	$peer[$_]->send_raw(Rig::Fastcgi::request_bytes(push_params("still$_", [ "still$_", 1, 'note', '"still"' ]))) for 0 .. $#peer;
 	sleep $header + $SCALE;
 	kill 'CONT', $program->pid;
-	is($peer->answer(30)->{status}, 200, 'who asked meanwhile is answered');
-	$peer->close;
+	is(join(' ', map { $_->answer(30)->{status} // 'none' } @peer), join(' ', (200) x @peer), 'who asked meanwhile is answered');
+	$_->close for @peer;
 	$load->wait_done(10);
 	check_end('frozen', $load, $program, $before);
 	is($program->stop, 0, 'the program ends in order');
