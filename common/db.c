@@ -22,6 +22,10 @@
 #include "settings.h"
 #include "statements.h"
 
+/* How long to look for a server's last words where nothing can be sent: they
+ * are there already, or on the way on a link that was whole a moment ago. */
+#define LAST_WORDS_MS 100
+
 /* What the server still owes an answer for, in order. */
 enum pending_kind {
 	PENDING_PREPARE,
@@ -360,18 +364,20 @@ wait_result(struct db *db, struct error *error)
 {
 	for (;;) {
 		int unsent = PQflush(db->conn);
+		/* What the server said before it went is worth reading: it ends
+		 * in a closed connection. If it is there still, it may wait for
+		 * what can't be sent. */
+		int64_t deadline =
+		    unsent < 0 ? clock_ms() + LAST_WORDS_MS : db->deadline;
 
-		if (unsent < 0)
-			/* What the server said before it went is worth
-			 * reading: it ends in a closed connection. */
-			unsent = 0;
 		if (!PQisBusy(db->conn))
 			return 0;
 		if (wants_memory(db->conn))
 			return lose(db, error, "out of memory");
 		if (!db_connect_wait(db->conn,
-			unsent ? POLLIN | POLLOUT : POLLIN, db->deadline))
-			return lose(db, error, "no answer in time");
+			unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline))
+			return lose(db, error,
+			    unsent < 0 ? "send failed" : "no answer in time");
 		if (!PQconsumeInput(db->conn))
 			return lose(db, error, "connection lost");
 	}
