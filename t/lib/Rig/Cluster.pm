@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A private Postgres: made by initdb in the test's folder, reached through a
-# Unix socket there, gone with the test.
+# A private Postgres: made by initdb in the test's folder, or a copy of what that
+# makes, reached through a Unix socket there, gone with the test.
 #
 #	my $cluster = Rig::Cluster->start;
 #	my $name = $cluster->database('chat');
@@ -23,8 +23,8 @@ use Errno;
 use File::Path qw(remove_tree);
 use IPC::SysV qw(IPC_RMID);
 
-use Rig::Place qw(srcdir workdir start_process stop_process reap_process
-    process_lives wait_until find_tool slurp server_user);
+use Rig::Place qw(srcdir builddir workdir start_process stop_process reap_process
+    process_lives wait_until find_tool slurp spew server_user);
 use Rig::Session;
 
 # Rig::Cluster->start(settings => {name => value}, name => 'pg', initdb => [option])
@@ -42,14 +42,55 @@ sub start
 		chown $uid, $gid, $folder or die "chown $folder: $!";
 	}
 	chmod 0755, $folder;
-	$self->run_as_server('initdb', '-D', "$folder/data", '-A', 'trust',
-	    '-U', 'postgres', '-N', '-E', 'UTF8', '--no-locale', @{ $option{initdb} // [] });
+	$self->initdb(@{ $option{initdb} // [] }) if $option{initdb} || !$self->unpack_data;
 	$self->launch;
 	my $admin = $self->admin;
 	$admin->query('create role app login');
 	$admin->query('create role other');
 	$admin->query('grant other to app');
 	return $self;
+}
+
+sub initdb
+{
+	my ($self, @option) = @_;
+	$self->run_as_server('initdb', '-D', "$self->{folder}/data", '-A', 'trust',
+	    '-U', 'postgres', '-N', '-E', 'UTF8', '--no-locale', @option);
+}
+
+# What initdb makes takes a second to make and a tenth to copy: the tests of a build
+# share it. Beside it stands which Postgres made it.
+sub packed { return builddir() . '/t/cluster.tar' }
+
+sub pack_data
+{
+	my ($class) = @_;
+	my $folder = workdir() . '/packed';
+	my $self = bless { folder => $folder }, $class;
+	mkdir $folder or die "$folder: $!";
+	chmod 0777, $folder;
+	$self->initdb;
+	spew("$folder/data/made-by", server_tool('initdb'));
+	run_tar('-cf', packed() . ".$$", '-C', $folder, 'data') or die "tar failed\n";
+	rename packed() . ".$$", packed() or die packed() . ": $!";
+}
+
+# False if there is none, or another Postgres made it.
+sub unpack_data
+{
+	my ($self) = @_;
+	my $data = "$self->{folder}/data";
+	return 0 unless -r packed() && run_tar('-xpf', packed(), '-C', $self->{folder});
+	return unlink "$data/made-by" if (eval { slurp("$data/made-by") } // '') eq server_tool('initdb');
+	remove_tree($data);
+	return 0;
+}
+
+# Without what make sets for tarballs that are to be the same for everybody.
+sub run_tar
+{
+	my $status = reap_process(start_process([ 'tar', @_ ], environment => { TAR_OPTIONS => '' }), 60);
+	return defined $status && $status == 0;
 }
 
 # A standby of this one, in a folder of its own: a copy, which follows it. What stood
