@@ -67,7 +67,8 @@ if (grep { is_in_c($_) } @chosen) {
 	    $source, $build, "@targets");
 }
 
-my @stale = grep { !(run({}, 'patch', '-s', '--dry-run', '-p1', '-d', $source, '-i', $_))[0] } sort keys %about;
+# Without fuzz: what fits elsewhere, too, is another bug, or none.
+my @stale = grep { !(run({}, 'patch', '-s', '--dry-run', '-F0', '-p1', '-d', $source, '-i', $_))[0] } sort keys %about;
 is("@stale", '', 'all bugs can be put in');
 
 # Whether all is well; what the checker finds; and what was said. A test that breaks
