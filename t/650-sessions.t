@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Database sessions are kept: one request after another uses the same one, and
-# what is registered meanwhile takes effect all the same.
+# what is registered meanwhile takes effect all the same. There are no more of them
+# than the pool may have: who gets none in time is told to come again.
 
 use strict;
 use warnings;
@@ -12,7 +13,9 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Rig::Cluster;
+use Rig::Fastcgi;
 use Rig::Json;
+use Rig::Place qw(wait_until);
 use Rig::Program;
 use Rig::Sync qw(push_params pull_params);
 
@@ -62,5 +65,31 @@ is($program->request(pull_params('g'))->{status}, 200, 'a pull after a table has
 $session->query(q(alter table item alter column extra type text));
 is($program->request(pull_params('g'))->{status}, 200, 'and after a type has changed');
 
+is($program->stop, 0, 'it ends in order');
+
+# The sessions there may be wait for a table.
+$program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 2,
+    REPLICACHE_CONNECT_TIMEOUT => 300, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
+my $holder = $cluster->session($database);
+$holder->query('begin; lock table item in access exclusive mode');
+my @waiting = map { [ Rig::Fastcgi::request_bytes(@$_), $program->connect ] }
+    [ push_params('g', [ 'd', 1, 'putItem', '{"id":"y","body":1}' ]) ], [ pull_params('g') ];
+for my $n (1 .. @waiting) {
+	my ($bytes, $peer) = @{ $waiting[ $n - 1 ] };
+	$peer->send_raw($bytes);
+	wait_until(sub {
+		$session->value(q(select count(*) from pg_stat_activity
+			where datname = current_database() and wait_event_type = 'Lock')) == $n
+	}, "$n to wait", 30);
+}
+my $answer = $program->request(pull_params('g'));
+is($answer->{status}, 503, 'a pull finds no session');
+like($answer->{body}, qr/"unavailable"/, 'and is told so');
+ok(defined $answer->{headers}{'retry-after'}, 'and when to come again');
+like($program->log, qr/all connections to the database are in use/, 'the log says why');
+$holder->query('commit');
+is($_->[1]->answer(60)->{status}, 200, 'who waited is answered') for @waiting;
+$_->[1]->close for @waiting;
+is($program->request(pull_params('g'))->{status}, 200, 'and then the pull');
 is($program->stop, 0, 'it ends in order');
 done_testing;
