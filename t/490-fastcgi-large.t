@@ -45,7 +45,7 @@ subtest '100,000 rows pulled' => sub {
 	}
 	my (undef, $peak) = $program->memory;
 	note("peak $peak bytes");
-	cmp_ok($peak, '<', 32 << 20, 'the program stays below 32 MB');
+	cmp_ok($peak, '<', 32 << 20, 'the program stays below 32 MB') if $measured;
 
 	# A reader who goes away in the middle leaves nothing behind.
 	for (1 .. 5) {
