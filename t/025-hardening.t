@@ -19,7 +19,7 @@ plan skip_all => 'readelf is not installed' unless defined find_tool('readelf');
 my $makefile = slurp(builddir() . '/Makefile');
 my ($flags) = $makefile =~ /^CFLAGS = (.*)/m;
 my ($project) = $makefile =~ /^PROJECT_CFLAGS = (.*)/m;
-plan skip_all => 'built with sanitizers' if "$flags $project" =~ /-fsanitize/;
+plan skip_all => 'built for tests' if "$flags $project" =~ /-fsanitize|--coverage/;
 
 # Fortified functions are those of an optimising compiler.
 my $optimised = $flags =~ /-O(?!0)/;
