@@ -21,6 +21,16 @@
 #endif
 #ifdef __SANITIZE_ADDRESS__
 #define REAL(name) __interceptor_##name
+
+/* Memory of the dynamic linker's, which the sanitizer knows by who has called
+ * malloc(): that is us, here. */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:_dl_map_object_deps\n";
+}
 #else
 #define REAL(name) __libc_##name
 #endif
