@@ -38,18 +38,24 @@ sub connect
 sub socket { return $_[0]{socket} }
 
 # Arbitrary bytes, while reading what comes, which an early answer may be.
-# True when all could be sent; dies when the peer takes nothing for 30 s.
+# True when all could be sent; dies when the peer takes nothing for 30 s. Before
+# that, $stuck is called if it takes nothing for $seconds.
 sub send_raw
 {
-	my ($self, $bytes) = @_;
+	my ($self, $bytes, $seconds, $stuck) = @_;
 	local $SIG{PIPE} = 'IGNORE';
 	my $socket = $self->{socket};
 	my $both = IO::Select->new($socket);
 	my $at = 0;
 	$socket->blocking(0);
 	while ($at < length $bytes) {
-		my ($readers, $writers) = IO::Select->select($both, $both, undef, 30);
-		die "the peer takes no bytes\n" unless $writers;
+		my ($readers, $writers) = IO::Select->select($both, $both, undef, $stuck ? $seconds : 30);
+		if (!$writers) {
+			die "the peer takes no bytes\n" unless $stuck;
+			$stuck->();
+			undef $stuck;
+			next;
+		}
 		if (@$readers && !$self->{ended}) {
 			my $got = sysread $socket, $self->{buffer}, 262144,
 			    length $self->{buffer};

@@ -116,7 +116,8 @@ sub request
 	return $self->request_cgi($params, $option{body}) if $self->{cgi};
 	my $program = $self->{way}->program;
 	my $peer = $program->connect // die "cannot connect: $!\n";
-	$peer->send_raw(Rig::Fastcgi::request_bytes($params, $option{body}));
+	my $bytes = Rig::Fastcgi::request_bytes($params, $option{body});
+	$peer->send_raw($bytes, $option{under_fire} ? (UNDER_FIRE, sub { $self->{reins}->disarm }) : ());
 	my $answer = $self->read_answer($peer, $option{under_fire});
 	$answer->{head} = $method eq 'HEAD';
 	$peer->close;
