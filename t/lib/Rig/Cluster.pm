@@ -80,8 +80,9 @@ sub unpack_data
 {
 	my ($self) = @_;
 	my $data = "$self->{folder}/data";
-	return 0 unless -r packed() && run_tar('-xpf', packed(), '-C', $self->{folder});
-	return unlink "$data/made-by" if (eval { slurp("$data/made-by") } // '') eq server_tool('initdb');
+	return 0 unless -r packed();
+	return unlink "$data/made-by"
+	    if run_tar('-xpf', packed(), '-C', $self->{folder}) && slurp("$data/made-by") eq server_tool('initdb');
 	remove_tree($data);
 	return 0;
 }
