@@ -37,13 +37,8 @@ sub at_each_step
 		my $most = min(map { $_->{$direction} } @seen);
 		my ($tried, $terminated, @wrong) = (0, 0);
 		for (my $at = 1 + int rand $STEP; $at <= $most; $at += $STEP) {
-			my $then;
-			# One may be shorter, in a session that is used already: then another one.
-			for (1 .. 3) {
-				($then, my $wrong) = $dialogue->$once(%option, direction => $direction, at => $at);
-				push @wrong, "after message $at: $wrong" if $wrong;
-				last if $then->{cut};
-			}
+			my ($then, $wrong) = $dialogue->$once(%option, direction => $direction, at => $at);
+			push @wrong, "after message $at: $wrong" if $wrong;
 			$tried++;
 			$terminated += $then->{cut};
 		}
