@@ -12,6 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Time::HiRes qw(time);
 
+use Rig::Clock;
 use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Json;
@@ -334,6 +335,34 @@ subtest 'the connection that listens is dead, but was not closed' => sub {
 		ok($told->($_), 'changes are seen again') for @stream;
 	}, REPLICACHE_LISTEN_TIMEOUT => 1500,
 		REPLICACHE_LISTEN_DATABASE => "$environment{REPLICACHE_DATABASE} application_name=silent");
+};
+
+# CHANGES_IDLE_MS of cgi/changes.c
+subtest 'the connection that listens, when nobody has been interested for long' => sub {
+	my $clock = Rig::Clock->new;
+	with(sub {
+		my ($own) = @_;
+		my $listens = q(select pid from pg_stat_activity where application_name = 'seldom');
+		my $stream = stream($own, version => version());
+		$stream->block(5);
+		my $first = wait_until(sub { $session->value($listens) }, 'it to listen', 5);
+		$clock->set(ahead => 110);
+		is($stream->poke(1), undef, 'while somebody is');
+		ok(wait_until(sub { $session->value($listens) }, 'it to be there', 5), 'it stays');
+		$stream->close;
+		wait_until(sub { metric($own, 'streams{kind="stream"}') == 0 }, 'the stream to be ended', 5);
+		$clock->set(ahead => 240);
+		wait_until(sub { !defined $session->value($listens) }, 'it to be closed', 10);
+		is(metric($own, 'listening'), 0, 'as the metrics say');
+		my $missed = commit();
+		is(stream($own, version => $missed - 1)->poke(5), $missed, 'who comes then is told what was missed');
+		$stream = stream($own, version => $missed);
+		$stream->block(5);
+		isnt(wait_until(sub { $session->value($listens) }, 'it to listen again', 5), $first, 'by a new one');
+		my $version = commit();
+		is($stream->poke(5), $version, 'and changes are seen');
+	}, REPLICACHE_LISTEN_TIMEOUT => 600, $clock->environment,
+		REPLICACHE_LISTEN_DATABASE => "$environment{REPLICACHE_DATABASE} application_name=seldom");
 };
 
 subtest 'notifications that lie' => sub {

@@ -15,11 +15,12 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+use Rig::Clock;
 use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Patient;
 use Rig::Nginx;
-use Rig::Place qw(builddir workdir wait_until slurp spew);
+use Rig::Place qw(workdir wait_until slurp spew);
 use Rig::Program qw(params);
 use Rig::Stream;
 use Rig::Sync qw(push_params pull_params);
@@ -50,15 +51,10 @@ sub check_end
 }
 
 subtest 'the clock jumps' => sub {
-	my $file = workdir() . '/clock';
-	my $set = sub {
-		open my $clock, '+<', $file or die "$file: $!";
-		syswrite $clock, pack 'q', $_[0];
-	};
-	spew($file, pack 'q', 0);
+	my $clock = Rig::Clock->new;
 	my $program = Rig::Program->start(%database, REPLICACHE_AUTH => 'jwt', REPLICACHE_JWT_ALGORITHM => 'HS256',
 	    REPLICACHE_JWT_KEY_FILE => Rig::Token::folder() . '/hs256', REPLICACHE_POKE_HEARTBEAT => 200,
-	    CLOCK_FILE => $file, LD_PRELOAD => builddir() . '/t/clock.so', ASAN_OPTIONS => 'verify_asan_link_order=0');
+	    $clock->environment);
 	my $now = int time;
 	my ($long, $hour) = map { 'Bearer ' . Rig::Token::sign(qq({"sub":"ann","nbf":$_->[0],"exp":$_->[1]})) }
 	    [ $now - 1_000_000, $now + 1_000_000 ], [ $now - 3600, $now + 3600 ];
@@ -70,7 +66,7 @@ subtest 'the clock jumps' => sub {
 	my $before = descriptors($program);
 	for my $round (1 .. $SCALE) {
 		for my $days (1, -1, 0) {
-			$set->($days * 86400);
+			$clock->set(days => $days);
 			is($by->($hour, pull_params('hour'))->{status}, $days == 0 ? 200 : 401, "a token follows the clock, $days days off");
 			$load->wait_done(10);
 			1 while defined $stream->poke(0);

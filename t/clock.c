@@ -1,9 +1,9 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * A wall clock that is wrong, for a program it is preloaded into (LD_PRELOAD):
- * it is off by as many seconds as the int64 in the file CLOCK_FILE says, at any
- * moment. The monotonic clock is left alone.
+ * Clocks that are wrong, for a program it is preloaded into (LD_PRELOAD): they
+ * are off by as many seconds as the file CLOCK_FILE says at that moment, by two
+ * int64, for the time of day and for the monotonic clock.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static const volatile int64_t *offset;
+static const volatile int64_t *offsets;
 
 __attribute__((constructor)) static void
-map_offset(void)
+map_offsets(void)
 {
 	const char *path = getenv("CLOCK_FILE");
 	int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
@@ -26,10 +26,10 @@ map_offset(void)
 
 	if (fd < 0)
 		return;
-	at = mmap(NULL, sizeof(*offset), PROT_READ, MAP_SHARED, fd, 0);
+	at = mmap(NULL, 2 * sizeof(*offsets), PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (at != MAP_FAILED)
-		offset = at;
+		offsets = at;
 }
 
 int
@@ -37,9 +37,12 @@ clock_gettime(clockid_t id, struct timespec *time)
 {
 	int rc = (int)syscall(SYS_clock_gettime, id, time);
 
-	if (rc == 0 && offset != NULL &&
-	    (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-		time->tv_sec += *offset;
+	if (rc != 0 || offsets == NULL)
+		return rc;
+	if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+		time->tv_sec += offsets[0];
+	else if (id == CLOCK_MONOTONIC)
+		time->tv_sec += offsets[1];
 	return rc;
 }
 
