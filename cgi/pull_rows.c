@@ -266,6 +266,7 @@ static bool
 may_retry(const struct exchange *exchange, const struct error *error)
 {
 	return !exchange->response.started &&
+	       exchange->pulling->tries < PULL_TRIES_MAX &&
 	       error->code == ERROR_UNAVAILABLE &&
 	       (strcmp(error->sqlstate, "0A000") == 0 ||
 		   (error->sqlstate[0] != '\0' &&

@@ -129,6 +129,29 @@ subtest 'our session, in a pull' => sub {
 	is(ref eval { Rig::Json::decode($whole->{body}) }, 'HASH', 'is whole');
 };
 
+# A view that ends the session it is read in: as good as Postgres ending it whenever
+# this pull is made. It is given up, and the log says why.
+subtest 'our session, in each pull there is' => sub {
+	my $own = $cluster->database('cases');
+	my $owner = $cluster->session($own, 'postgres');
+	$owner->query(q(
+		create table fatal (id text primary key, body jsonb);
+		create function ends() returns boolean language sql as
+			'select pg_terminate_backend(pg_backend_pid())';
+		create view fatal_view as select id, body, ends() as ended from fatal;
+		grant select on fatal, fatal_view to app;
+		grant execute on function ends to app;
+		do $$ begin perform replicache_register_table('fatal', view => 'fatal_view'); end $$;
+		insert into fatal values ('f', '1')));
+	my $fatal = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($own));
+	my $answer = $fatal->request(pull_params('g'), seconds => 30);
+	is($answer->{status}, 503, 'refused');
+	like($fatal->log, qr/terminating connection/, 'with the reason in the log') or diag($fatal->log);
+	$owner->query('delete from fatal');
+	is($fatal->request(pull_params('g'))->{status}, 200, 'answered when it can be read again');
+	is($fatal->stop, 0, 'ended in order');
+};
+
 # Pushers that send until they hear 200, and somebody who kills all sessions
 # of the program every now and then.
 subtest 'again and again' => sub {
