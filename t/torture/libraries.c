@@ -11,6 +11,7 @@
 #include <fcgiapp.h>
 #include <libpq-fe.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,20 +107,33 @@ WRAPPED(int, PQsendQuery, PGconn *conn, const char *sql)
 	CALL_PQ(PQsendQuery, conn, 0, sql);
 }
 
-WRAPPED(int, PQsendQueryPrepared, PGconn *conn, const char *name, int n,
-    const char *const *values, const int *lengths, const int *formats,
-    int format)
-{
-	CALL_PQ(PQsendQueryPrepared, conn, 0, name, n, values, lengths, formats,
-	    format);
-}
-
 WRAPPED(int, PQsendQueryParams, PGconn *conn, const char *sql, int n,
     const Oid *types, const char *const *values, const int *lengths,
     const int *formats, int format)
 {
 	CALL_PQ(PQsendQueryParams, conn, 0, sql, n, types, values, lengths,
 	    formats, format);
+}
+
+/* COMMIT succeeds even where it comes to a transaction that has failed: then it
+ * is a ROLLBACK, and says so. The third of four ways. */
+static bool
+rolls_back(const char *name)
+{
+	return torture_variant(4) == 2 && strcmp(name, "commit") == 0;
+}
+
+WRAPPED(int, PQsendQueryPrepared, PGconn *conn, const char *name, int n,
+    const char *const *values, const int *lengths, const int *formats,
+    int format)
+{
+	if (!FAILS_PQ(PQsendQueryPrepared) || (!rolls_back(name) && cuts(conn)))
+		return REAL(PQsendQueryPrepared)(
+		    conn, name, n, values, lengths, formats, format);
+	if (!rolls_back(name))
+		return 0;
+	return REAL(PQsendQueryParams)(
+	    conn, "rollback", 0, NULL, NULL, NULL, NULL, 0);
 }
 
 WRAPPED(int, PQpipelineSync, PGconn *conn)
