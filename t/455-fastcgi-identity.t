@@ -64,6 +64,8 @@ subtest 'what it does not start with' => sub {
 	$refused->('REPLICACHE_JWT_ALGORITHM', $good, 0600, REPLICACHE_JWT_ALGORITHM => 'none');
 	$refused->('jwt_subject must be said', $good, 0600, REPLICACHE_JWT_SUBJECT => '');
 	$refused->('jwt_header', $good, 0600, REPLICACHE_JWT_HEADER => 'X-Token: x');
+	$refused->('jwt_header', $good, 0600, REPLICACHE_JWT_HEADER => 'X' x 65);
+	is(($start->($good, 0600, REPLICACHE_JWT_HEADER => 'X' x 64))[0], 0, 'a name that just fits');
 	$refused->('jwt_cookie', $good, 0600, REPLICACHE_JWT_COOKIE => 'a;b');
 	$refused->('REPLICACHE_AUTH', $good, 0600, REPLICACHE_AUTH => 'JWT');
 };

@@ -107,6 +107,23 @@ subtest 'as CGI libpq environment is not read' => sub {
 	is($answer->{status}, 200, 'a push') or diag($answer->{stderr});
 };
 
+# The browser has gone, or the web server's disk is full: what was committed stays,
+# and the process ends in order.
+subtest 'as CGI an answer that nobody takes' => sub {
+	pipe(my $gone, my $closed) or die "pipe: $!";
+	close $gone;
+	open my $full, '>', '/dev/full' or die "/dev/full: $!";
+	my @to = ([ pull => $closed ], [ push => $closed ], [ pull => $full ], [ push => $full ]);
+	for my $n (0 .. $#to) {
+		my ($what, $to) = @{ $to[$n] };
+		my @request = $what eq 'pull' ? pull_params('untaken') : push_params('untaken', [ "untaken$n", 1, 'note', '"untaken"' ]);
+		my $answer = Rig::Program::cgi(\%environment, @request, stdout => $to);
+		is($answer->{exit}, 0, "$what: it ends in order");
+		is($answer->{stderr} =~ /^replicache: (?:error|warning)/m ? $answer->{stderr} : '', '', 'without a complaint');
+	}
+	is($session->value(q(select count(*) from journal where note = 'untaken')), 2, 'each push was applied');
+};
+
 # As mod_cgid has it: what is closed with bytes unread in it loses the answer.
 subtest 'as CGI on one socket for both directions' => sub {
 	for my $length (100, 1_000_000) {

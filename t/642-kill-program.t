@@ -20,10 +20,11 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Rig::Cluster;
-use Rig::Faults qw(points);
+use Rig::Faults qw(points faulty);
 use Rig::History;
 use Rig::Keeper;
-use Rig::Place qw(srcdir builddir program slurp wait_until);
+use Rig::Place qw(srcdir builddir program reap_process slurp wait_until);
+use Rig::Program;
 
 use constant { ROUNDS => 100, KILLS => 100, MUTATIONS => 10_000 };
 
@@ -115,6 +116,12 @@ cmp_ok($total{mutations}, '>=', $SCALE > 0 ? $total{rounds} * MUTATIONS : 100, '
 cmp_ok($total{kills}, '>=', $SCALE > 0 ? $total{rounds} * KILLS : @short, 'it was killed often enough');
 note(sprintf '%d kills, %d mutations, %d pulls in %.0f s', @total{qw(kills mutations pulls)}, time - $begun);
 note(sprintf '%6d %s', $killed{$_}, $_) for sort { $killed{$b} <=> $killed{$a} || $a cmp $b } keys %killed;
+
+for my $point ('no-such-point', 'answer-sent:0', 'answer-sent:1:cont') {
+	my $program = Rig::Program->start(-command => [ faulty() ], REPLICACHE_FAULT => $point);
+	is(reap_process($program->pid, 20), 256, "$point is none");
+	like($program->log, qr/REPLICACHE_FAULT=$point: no such point/, 'and told');
+}
 
 SKIP: {
 	skip('the program was built with --enable-faults', 1) if slurp(builddir() . '/config.h') =~ /^#define FAULTS 1/m;

@@ -85,7 +85,7 @@ sub cgi
 	open my $out, '>:raw', "$base.out" or die "$base.out: $!";
 	open my $error, '>:raw', "$base.err" or die "$base.err: $!";
 	my $pid = start_process([ program(), @{ $option{arguments} // [] } ],
-	    stdin => $option{stdin} // $in, stdout => $out, stderr => $error,
+	    stdin => $option{stdin} // $in, stdout => $option{stdout} // $out, stderr => $error,
 	    clean => 1, environment => { %usual, %$environment, %$params });
 	my $status = reap_process($pid, $option{seconds} // 60);
 	my $answer = Rig::Fastcgi::parse_cgi(slurp("$base.out"));
