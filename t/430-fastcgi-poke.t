@@ -19,7 +19,7 @@ use Rig::Json;
 use Rig::Place qw(wait_until reap_process workdir);
 use Rig::Program;
 use Rig::Stream;
-use Rig::Sync qw(push_params);
+use Rig::Sync qw(push_params pull_params);
 
 my $cluster = Rig::Cluster->start;
 my $database = $cluster->database('cases');
@@ -399,6 +399,29 @@ subtest 'a database that comes later' => sub {
 		'it is poked when the database is there');
 	$later->close;
 	is($own->stop, 0, 'ended in order');
+};
+
+# As it is when somebody empties the tables by hand: nobody can tell a version until
+# the next commit makes one, which is above all that there were.
+subtest 'a database without a version' => sub {
+	my $empty = $cluster->database('cases');
+	my $owner = $cluster->session($empty, 'postgres');
+	my $before = $owner->value('select max(version) from replicache_version');
+	$owner->query('truncate replicache_version');
+	with(sub {
+		my ($own) = @_;
+		my $stream = stream($own, version => $before);
+		$stream->block(5);
+		wait_until(sub { $own->log =~ /there is no version/ }, 'the log to tell', 10);
+		like($own->request(pull_params('g', $before))->{body}, qr/cookie_from_future/,
+			'a pull of who has seen one is refused');
+		is($own->request(push_params('g', [ 'g', 1, 'note', '1' ]))->{status}, 200, 'a push');
+		my $version = $owner->value('select max(version) from replicache_version');
+		cmp_ok($version, '>', $before, 'makes a version above all there were');
+		is($stream->poke(10), $version, 'and pokes');
+		is($own->request(pull_params('g', $before))->{status}, 200, 'the pull is answered');
+	}, REPLICACHE_DATABASE => $cluster->conninfo($empty));
+	$owner->close;
 };
 
 subtest 'a socket of mod_fcgid' => sub {
