@@ -35,7 +35,6 @@ static const struct {
     [ERROR_BODY_TRUNCATED] = {400, ""},
     [ERROR_BODY_MISMATCH] = {400, ""},
     [ERROR_BODY_TOO_LARGE] = {413, ""},
-    [ERROR_HEADERS_TOO_LARGE] = {431, ""},
     /* 401 has the client ask for a new token (protocol section 7.4), so it
      * is for nothing else. RFC 6750 section 3 has the header. */
     [ERROR_UNAUTHORIZED] = {401, "WWW-Authenticate: Bearer\r\n"},
@@ -88,8 +87,6 @@ reason(int status)
 		return "Unsupported Media Type";
 	case 429:
 		return "Too Many Requests";
-	case 431:
-		return "Request Header Fields Too Large";
 	case 503:
 		return "Service Unavailable";
 	default:

@@ -30,8 +30,6 @@ static const struct text texts[ERROR_MAX] = {
     [ERROR_BODY_MISMATCH] = {"body_mismatch",
 	"The body is longer than Content-Length."},
     [ERROR_BODY_TOO_LARGE] = {"body_too_large", "The body is too large."},
-    [ERROR_HEADERS_TOO_LARGE] = {"headers_too_large",
-	"The request headers are too large."},
     [ERROR_UNAUTHORIZED] = {"unauthorized", "Please log in."},
     [ERROR_INVALID_TOKEN] = {"invalid_token",
 	"The token is not valid, or not any more; please log in again."},

@@ -43,7 +43,6 @@ enum error_code {
 	ERROR_BODY_TRUNCATED,         /* shorter than CONTENT_LENGTH */
 	ERROR_BODY_MISMATCH,          /* longer than CONTENT_LENGTH */
 	ERROR_BODY_TOO_LARGE,         /* above the limit */
-	ERROR_HEADERS_TOO_LARGE,      /* above the limit */
 
 	/* Who asks is not known, or may not. */
 	ERROR_UNAUTHORIZED,  /* nobody is named */
