@@ -75,7 +75,8 @@ sub write_settings
 }
 
 # One request as CGI. The answer is as Rig::Fastcgi's, with exit for end.
-# Options: arguments, and seconds to wait.
+# Options: arguments, seconds to wait, and what to do when it is slow, which it is
+# after so many seconds: slow => 0.4, when_slow => sub { ... }.
 sub cgi
 {
 	my ($environment, $params, $body, %option) = @_;
@@ -87,7 +88,9 @@ sub cgi
 	my $pid = start_process([ program(), @{ $option{arguments} // [] } ],
 	    stdin => $option{stdin} // $in, stdout => $option{stdout} // $out, stderr => $error,
 	    clean => 1, environment => { %usual, %$environment, %$params });
-	my $status = reap_process($pid, $option{seconds} // 60);
+	my $status = defined $option{slow} ? reap_process($pid, $option{slow}) : undef;
+	$option{when_slow}->() if defined $option{slow} && !defined $status;
+	$status //= reap_process($pid, $option{seconds} // 60);
 	my $answer = Rig::Fastcgi::parse_cgi(slurp("$base.out"));
 	$answer->{stderr} = slurp("$base.err");
 	push @leaked, unwanted($answer->{stderr});

@@ -113,7 +113,7 @@ sub request
 {
 	my ($self, $method, $path, %option) = @_;
 	my $params = Rig::Way::parameters($method, $path, %option);
-	return $self->request_cgi($params, $option{body}) if $self->{cgi};
+	return $self->request_cgi($params, %option) if $self->{cgi};
 	my $program = $self->{way}->program;
 	my $peer = $program->connect // die "cannot connect: $!\n";
 	my $bytes = Rig::Fastcgi::request_bytes($params, $option{body});
@@ -126,8 +126,9 @@ sub request
 
 sub request_cgi
 {
-	my ($self, $params, $body) = @_;
-	my $answer = Rig::Program::cgi($self->{way}{environment}, $params, $body);
+	my ($self, $params, %option) = @_;
+	my $answer = Rig::Program::cgi($self->{way}{environment}, $params, $option{body},
+		$option{under_fire} ? (slow => UNDER_FIRE, when_slow => sub { $self->{reins}->disarm }) : ());
 	$answer->{cut} = $answer->{status} == 0;
 	$answer->{died} = 1 if !defined $answer->{exit} || $answer->{exit} & 127;
 	return $answer;
