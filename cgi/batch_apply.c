@@ -401,6 +401,8 @@ handle_failure(struct round *round, size_t failed, struct error *error)
 		}
 		break;
 	case DB_FAILURE_RETRY:
+		/* The guard can begin a single call anew. */
+		round->guarded = true;
 		if (!last) {
 			pause_before(round->tries, (unsigned)clock_us());
 			FAULT(PUSH_RETRIED);

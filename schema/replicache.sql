@@ -716,6 +716,11 @@ $$;
 -- it can be repeated: connection (08), rollback (40), resources (53), lock not
 -- available (55), operator intervention (57), system (58), internal error
 -- (XX), and a read-only transaction (25006).
+--
+-- But after a serialization failure (40001) the mutation is run again here first,
+-- up to five times in all: a push of many that fail so now and then would not get
+-- through if all of it began anew each time. A deadlock (40P01) could come back
+-- for as long as the locks of the others are held, so all begins anew.
 
 create or replace function replicache_guard(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
@@ -725,7 +730,8 @@ language plpgsql volatile
 as $$
 declare
   mutator replicache_mutator;
-  parsed boolean := false;
+  parsed boolean;
+  attempts int := 0;
   code text := refused;
   state text;
   message text;
@@ -745,11 +751,12 @@ begin
     end if;
   end if;
 
-  if code is null then
+  while code is null loop
     declare
       args_json json;
       args_jsonb jsonb;
     begin
+      parsed := false;
       if mutator.argument = 'jsonb' then
         args_jsonb := args::jsonb;
         parsed := true;
@@ -764,6 +771,10 @@ begin
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate,
         message = message_text;
+      attempts := attempts + 1;
+      if state = '40001' and attempts < 5 then
+        continue;
+      end if;
       if left(state, 2) in ('08', '40', '53', '55', '57', '58', 'XX')
          or state = '25006' then
         raise;
@@ -774,7 +785,7 @@ begin
         else 'unstorable_text'
       end;
     end;
-  end if;
+  end loop;
 
   perform replicache_record_failure(client_id, client_group_id, mutation_id,
     user_id, name, args, code, state, message);

@@ -36,7 +36,7 @@ my @CGI = qw(push/first push/repeat push/mutator-fails push/gap pull/first
 	pull/after-push pull/delete auth/jwt auth/es256 transport/health transport/cors
 	transport/content-type limits/body-size poke/answered);
 # What comes of its requests depends on how often they are made.
-my %COUNTED = ('faults/timeout' => 1);
+my %COUNTED = ('faults/timeout' => 1, 'faults/serialization-often' => 1);
 srand $SEED;
 note("SCALE=$SCALE SEED=$SEED");
 

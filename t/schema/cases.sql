@@ -154,6 +154,15 @@ begin
 	end if;
 end $$;
 
+-- Fails with a state each so manieth time that it is called.
+create function case_raise_every(args jsonb) returns void language plpgsql as $$
+begin
+	perform note('attempt');
+	if nextval('case_attempt') % (args->>'every')::int = 0 then
+		raise exception 'raised' using errcode = args->>'state';
+	end if;
+end $$;
+
 -- Ones that wait or misbehave.
 
 create function case_sleep(args jsonb) returns void language plpgsql as $$
@@ -215,10 +224,10 @@ from (values
 	('putRaw', 'put_raw'), ('putSeat', 'put_seat'), ('noop', 'noop'),
 	('who', 'who'), ('count', 'count'), ('failHalf', 'fail_half'),
 	('cast', 'cast'), ('float', 'float'), ('raise', 'raise'),
-	('raiseTimes', 'raise_times'), ('sleep', 'sleep'), ('commit', 'commit'),
-	('rollback', 'rollback'), ('set', 'set'), ('setRole', 'set_role'),
-	('notify', 'notify'), ('large', 'large'), ('temp', 'temp'),
-	('twoRows', 'two_rows')
+	('raiseTimes', 'raise_times'), ('raiseEvery', 'raise_every'),
+	('sleep', 'sleep'), ('commit', 'commit'), ('rollback', 'rollback'),
+	('set', 'set'), ('setRole', 'set_role'), ('notify', 'notify'),
+	('large', 'large'), ('temp', 'temp'), ('twoRows', 'two_rows')
 ) as mutator (name, function);
 
 commit;

@@ -136,12 +136,13 @@ begin
 	raise 'this fails';
 end $$;
 
--- Fails for now, now and then.
+-- Fails for now, now and then: so that it can be run again alone, or not.
 create function history_shaky(args jsonb) returns void language plpgsql as $$
 begin
 	perform tick(), journal('shaky');
 	if nextval('shaky') % 20 = 0 then
-		raise 'try again' using errcode = 'serialization_failure';
+		raise 'try again' using errcode = case when random() < 0.3
+			then 'deadlock_detected' else 'serialization_failure' end;
 	end if;
 end $$;
 
