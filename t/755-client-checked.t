@@ -154,8 +154,10 @@ for my $round (1 .. 20 * $SCALE) {
 }
 kill_program(undef);
 for my $tab (@tab) {
-	eval { $tab->{client}->settle(60) } or push @wrong, "P7: $@";
-	last if @wrong;
+	next if eval { $tab->{client}->settle(60) };
+	push @wrong, "P7: $@";
+	diag($site->program->log);
+	last;
 }
 take_answers();
 # In the end all have the last version.
