@@ -123,10 +123,7 @@ lose(struct db *db, struct error *error, const char *why)
 static int
 lost(const struct db *db, struct error *error)
 {
-	if (db->failed)
-		*error = db->failure;
-	else
-		fail(error, "08003", "the connection is closed");
+	*error = db->failure;
 	return -1;
 }
 
