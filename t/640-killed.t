@@ -61,6 +61,24 @@ subtest 'the lock holder, psql' => sub {
 };
 
 # Answered 200 (tried again inside) or 503; sent again it is done, once.
+# By pg_cancel_backend(): no mutation's fault, and counted against none.
+subtest 'the wait for the lock is cancelled' => sub {
+	my $holder = $cluster->session($database);
+	$holder->query(q(begin; insert into item (id, body) values ('cancel', '1')));
+	for my $round (1 .. 4) {
+		my $peer = start_push('w', [ 'w', 1, 'note', '"w"' ]);
+		my $waits = q(pg_locks where locktype = 'advisory' and not granted);
+		wait_until(sub { $session->value("select count(*) from $waits") }, 'the push to wait for the lock', 10);
+		$session->query("select pg_cancel_backend(pid) from $waits");
+		is($peer->answer(10)->{status}, 503, "round $round: refused");
+	}
+	$holder->query('rollback');
+	$holder->close;
+	is($program->request(push_params('w', [ 'w', 1, 'note', '"w"' ]))->{status}, 200, 'sent again');
+	is(note_count('w'), 1, 'applied once');
+	is($session->value(q(select count(*) from replicache_failed_mutation where client_id = 'w')), 0, 'and not recorded');
+};
+
 subtest 'our session, in a mutator' => sub {
 	for my $round (1 .. 3) {
 		my @push = ('m', [ "m$round", 1, 'note', qq("m$round") ],
