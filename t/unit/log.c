@@ -92,6 +92,9 @@ levels_below_the_threshold_are_silent(void **state)
 			levels[i].write("x");
 			assert_int_equal(release() > 0, i <= t);
 			assert_int_equal(log_enabled(levels[i].level), i <= t);
+			capture();
+			log_event(levels[i].level, "x", NULL, 0);
+			assert_int_equal(release() > 0, i <= t);
 		}
 	}
 	log_set_level(LOG_LEVEL_DEBUG);
