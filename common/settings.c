@@ -93,7 +93,7 @@ settings_set(struct settings *settings, const struct setting *setting,
     const char *value, bool *secret_out, struct error *error)
 {
 	void *field = (char *)settings + setting->offset;
-	bool secret = setting->type == SETTING_SECRET;
+	bool secret = false;
 
 	if (setting->type == SETTING_CONNINFO &&
 	    conninfo_check(value, &secret, error) < 0)

@@ -37,8 +37,6 @@ is_secret(const struct setting *setting, const char *value)
 	struct error error;
 	bool password = false;
 
-	if (setting->type == SETTING_SECRET)
-		return value[0] != '\0';
 	return setting->type == SETTING_CONNINFO &&
 	       (conninfo_check(value, &password, &error) < 0 || password);
 }

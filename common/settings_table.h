@@ -18,7 +18,6 @@ struct settings;
 
 enum setting_type {
 	SETTING_STRING,   /* char *, never NULL */
-	SETTING_SECRET,   /* the same; never shown, nor read by others */
 	SETTING_CONNINFO, /* the same; a secret if it has a password */
 	SETTING_NUMBER,   /* _Atomic long, from min to max */
 	SETTING_CHOICE,   /* _Atomic int, an index into choices */
