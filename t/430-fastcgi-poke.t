@@ -273,6 +273,21 @@ subtest 'a reader that is stuck' => sub {
 	}, REPLICACHE_WRITE_TIMEOUT => 400, REPLICACHE_POKE_HEARTBEAT => 10);
 };
 
+subtest 'a reader that reads on' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $slow = stream($own, version => version());
+		my $other = stream($own, version => version());
+		$other->block(5);
+		# Of those, more to it than its socket takes.
+		wait_until(sub { $other->poke(0); metric($own, 'heartbeats_total') > 400 }, 'it to be full', 20);
+		my $version = commit();
+		is($other->poke(5), $version, 'the other is poked');
+		is($slow->poke(5), $version, 'it is, when it reads');
+		is(metric($own, 'streams{kind="stream"}'), 2, 'both stay');
+	}, REPLICACHE_WRITE_TIMEOUT => 30000, REPLICACHE_POKE_HEARTBEAT => 10);
+};
+
 subtest 'TERM' => sub {
 	my $own = Rig::Program->start(%environment, REPLICACHE_METRICS => 'on');
 	my @stream = map { stream($own, version => version()) } 1 .. 10;
