@@ -225,6 +225,30 @@ subtest 'TERM while a push takes too long' => sub {
 		'nothing of it is applied');
 };
 
+# Nobody can be told to cancel it: it ends with a request in it.
+subtest 'TERM while Postgres stands still' => sub {
+	my $program = Rig::Program->start(%environment, REPLICACHE_DRAIN_TIMEOUT => 600);
+	my $peer = $program->connect;
+	$peer->send_raw(Rig::Fastcgi::request_bytes(push_params('still', [ 'still', 1, 'sleep', '{"seconds":0.2}' ])));
+	my $backend = wait_until(sub {
+		$session->value(q(select pid from pg_stat_activity where wait_event = 'PgSleep'))
+	}, 'the push to run', 10);
+	kill 'STOP', $backend or die "STOP $backend: $!";
+	kill 'TERM', $program->pid;
+	my $answer = eval { $peer->answer(10) };
+	isnt($answer->{status}, 200, 'it is not answered by 200');
+	is(reap_process($program->pid, 10), 0, 'ended in order');
+	like($program->log, qr/requests were cut at the end/, 'and told');
+	kill 'CONT', $backend or die "CONT $backend: $!";
+	wait_until(sub {
+		!$session->value(qq(select count(*) from pg_stat_activity where pid = $backend))
+	}, 'the session to end', 10);
+	my $next = Rig::Program->start(%environment);
+	is($next->request(push_params('still', [ 'still', 1, 'sleep', '{"seconds":0}' ]))->{status}, 200, 'sent again');
+	is($session->value(q(select last_mutation_id from replicache_client where id = 'still')), 1, 'applied once');
+	is($next->stop, 0, 'ended in order');
+};
+
 subtest 'kill -9 while a push is under way' => sub {
 	my $program = Rig::Program->start(%environment);
 	my $peer = $program->connect;
