@@ -107,18 +107,19 @@ my $owner = $cluster->session($database, 'postgres');
 my $reins = Rig::Torture->new;
 my $settings = workdir() . '/settings';
 my $pushed = 0;
+my @ann = (HTTP_AUTHORIZATION => 'Bearer ' . Rig::Token::kept('es256'));
 
 sub settings
 {
 	my (%more) = @_;
 	Rig::Program::write_settings($settings, REPLICACHE_DATABASE => $cluster->conninfo($database),
-	    REPLICACHE_JWT_ALGORITHM => 'ES256', REPLICACHE_JWT_KEY_FILE => Rig::Token::folder() . '/es256', %more);
+	    REPLICACHE_JWT_ALGORITHM => 'ES256', REPLICACHE_JWT_KEY_FILE => Rig::Token::folder() . '/es256.pem', %more);
 }
 
 sub start
 {
 	my (%more) = @_;
-	return Rig::Program->start(TORTURE => $reins->path, REPLICACHE_CONFIG => $settings,
+	return Rig::Program->start(TORTURE => $reins->path, REPLICACHE_CONFIG => $settings, REPLICACHE_AUTH => 'jwt',
 	    REPLICACHE_DATABASE => $cluster->conninfo($database), %more);
 }
 
@@ -128,7 +129,8 @@ sub check
 	my ($program) = @_;
 	my $answer = eval {
 		wait_until(sub {
-			my $got = $program->request(push_params('t', [ 't', $pushed + 1, 'noop', 'null' ]), seconds => 10);
+			my ($params, $body) = push_params('t', [ 't', $pushed + 1, 'noop', 'null' ]);
+			my $got = $program->request({ %$params, @ann }, $body, seconds => 10);
 			return $got->{status} == 503 ? undef : $got;
 		}, 'an answer', 10);
 	};
@@ -183,8 +185,8 @@ sub keep_program
 {
 	return if $program && $program->is_alive;
 	my $before = $reins->look->{turns};
-	$program = start(REPLICACHE_AUTH => 'none', REPLICACHE_LISTEN_TIMEOUT => 6000);
-	wait_until(sub { $reins->look->{turns} > $before }, 'the start', 20);
+	$program = start(REPLICACHE_LISTEN_TIMEOUT => 6000);
+	eval { wait_until(sub { $reins->look->{turns} > $before }, 'the start', 20) } or die "$@", $program->log;
 }
 
 # It has ended: what is wrong with that.
@@ -197,12 +199,13 @@ sub ended
 	return $death ? () : "it ended by $status: " . $program->log;
 }
 
-# HUP: the settings are read again, or stay as they were.
+# HUP: the settings and the key are read again, or stay as they were.
 
 sub try_hup
 {
 	my (%arm) = @_;
-	settings(REPLICACHE_STATEMENT_TIMEOUT => 5000 + int rand 1000);
+	settings(REPLICACHE_STATEMENT_TIMEOUT => 5000 + int rand 1000,
+		REPLICACHE_ALLOWED_ORIGINS => 'https://' . int(rand 1000) . '.example');
 	keep_program();
 	$program->new_log;
 	$reins->arm(%arm);
@@ -230,7 +233,7 @@ if (wants('hup')) {
 # A stream opens, or is refused; an open one is poked, or it ends.
 sub commit { $owner->query("insert into item (id, body) values ('x', '1') on conflict (id) do update set body = to_jsonb(random())") }
 
-sub open_stream { return Rig::Stream->fastcgi($program) }
+sub open_stream { return Rig::Stream->fastcgi($program, params => { @ann }) }
 
 # Whether a poke comes, or the end: then a client comes back.
 sub is_served

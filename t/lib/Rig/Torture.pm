@@ -54,6 +54,8 @@ sub death
 	# The second is an assert for whose text libc has no memory.
 	my ($why) = $log =~ /(\w+\.[cl]:\d+: .*?Assertion .*? failed|^Unexpected error\.$|out of dynamic memory in yy\w+)/m;
 	$why //= 'signal 11' if ($status & 127) == 11;
+	# libconfuse's scanner alone says this; by then other threads' calls failed, too.
+	return "libconfuse: $why" if $status == 512 && defined $why && $why =~ /in yy/;
 	return '' unless defined $why && $who =~ ($LIBRARY_DIES{$status} // qr/^\b$/);
 	return "$who: $why";
 }
