@@ -22,6 +22,7 @@ enum torture_kind {
 	TORTURE_PQ,
 	TORTURE_FCGX,
 	TORTURE_SYSTEM, /* a system call, or what starts a thread */
+	TORTURE_ARENA,  /* an allocation from an arena, by our own code */
 };
 
 enum torture_mode {

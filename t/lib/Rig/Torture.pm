@@ -10,7 +10,8 @@
 #	my $seen = $reins->disarm;	# { count, failed, first, ... }
 #
 # Kinds: "own" and "library", allocations by who makes them; "pq" and "fcgx", the
-# program's calls to libpq and libfcgi; "system", system calls. Modes: "count";
+# program's calls to libpq and libfcgi; "system", system calls; "arena", allocations
+# from an arena. Modes: "count";
 # "once", the call number `at` fails; "on", all from that one on. `variant` says
 # which of the ways a call can fail is taken.
 
@@ -21,13 +22,13 @@ use warnings;
 
 use Rig::Place qw(builddir workdir spew);
 
-our @KINDS = qw(own library pq fcgx system);
+our @KINDS = qw(own library pq fcgx system arena);
 
 # So many variants of a kind are worth a round of their own.
 our %VARIANTS = (
 	own => { once => 1, on => 1 }, library => { once => 1, on => 1 },
 	pq => { once => 4, on => 2 }, fcgx => { once => 2, on => 1 },
-	system => { once => 5, on => 2 },
+	system => { once => 5, on => 2 }, arena => { once => 1, on => 1 },
 );
 
 # Libraries that end the program when they have no memory:

@@ -35,7 +35,7 @@ our @ISA = ('Rig::Case');
 # answer must come soon.
 use constant { UNDER_FIRE => 0.4, SOON => 5, SLOW => 0.25 };
 
-# Rig::Torture::Case->new(cluster, way, share => 0.1, random => sub, cgi => 0)
+# Rig::Torture::Case->new(cluster, way, share => 0.1, kinds => [], cgi => 0)
 sub new
 {
 	my ($class, $cluster, $way, %option) = @_;
@@ -245,7 +245,7 @@ sub torture
 	$self->{before_all} = $before;
 	$usual->{between} = { map { $_ => 1 } $self->prefixes(@request) };
 	my (@wrong, %steps);
-	for my $kind ($self->{kinds} ? @{ $self->{kinds} } : @Rig::Torture::KINDS) {
+	for my $kind (@{ $self->{kinds} }) {
 		next if $kind eq 'fcgx' && $self->{cgi};
 		my @way = $self->ways($kind, @request);
 		for my $mode (qw(once on)) {
