@@ -161,5 +161,26 @@ subtest 'each poke comes after its commit' => sub {
 	is($pokes, version() - $first, 'one poke for each version');
 };
 
+# As no database does: here each look at the state finds another epoch, so that no
+# snapshot is ever the one that was planned on.
+subtest 'a pull for which the database changes too fast' => sub {
+	my $moving = $cluster->database('cases');
+	my $owner = $cluster->session($moving, 'postgres');
+	$owner->query(q(
+		alter table replicache_state rename to stands;
+		create view replicache_state as
+			select only_row, floor, (extract(epoch from clock_timestamp()) * 1000000)::bigint as epoch,
+				revision, schema_number from stands;
+		grant select on replicache_state to app;
+		insert into item (id, body) values ('i', '1')));
+	my $own = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($moving));
+	is($own->request(pull_params('g'))->{status}, 503, 'refused');
+	like($own->log, qr/the database changes too fast for this pull/, 'and told');
+	$owner->query('drop view replicache_state; alter table stands rename to replicache_state');
+	is($own->request(pull_params('g'))->{status}, 200, 'answered when it stands');
+	is($own->stop, 0, 'ended in order');
+	$owner->close;
+};
+
 is($program->stop, 0, 'the program ends in order');
 done_testing;
