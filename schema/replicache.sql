@@ -718,7 +718,7 @@ $$;
 -- (XX), and a read-only transaction (25006).
 --
 -- But after a serialization failure (40001) the mutation is run again here first,
--- up to five times in all: a push of many that fail so now and then would not get
+-- attempts_max times in all: a push of many that fail so now and then would not get
 -- through if all of it began anew each time. A deadlock (40P01) could come back
 -- for as long as the locks of the others are held, so all begins anew.
 
@@ -730,8 +730,9 @@ language plpgsql volatile
 as $$
 declare
   mutator replicache_mutator;
-  parsed boolean;
+  attempts_max constant int := 5;
   attempts int := 0;
+  parsed boolean;
   code text := refused;
   state text;
   message text;
@@ -772,7 +773,7 @@ begin
       get stacked diagnostics state = returned_sqlstate,
         message = message_text;
       attempts := attempts + 1;
-      if state = '40001' and attempts < 5 then
+      if state = '40001' and attempts < attempts_max then
         continue;
       end if;
       if left(state, 2) in ('08', '40', '53', '55', '57', '58', 'XX')
