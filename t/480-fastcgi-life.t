@@ -229,7 +229,7 @@ subtest 'TERM while a push takes too long' => sub {
 subtest 'TERM while Postgres stands still' => sub {
 	my $program = Rig::Program->start(%environment, REPLICACHE_DRAIN_TIMEOUT => 600);
 	my $peer = $program->connect;
-	$peer->send_raw(Rig::Fastcgi::request_bytes(push_params('still', [ 'still', 1, 'sleep', '{"seconds":0.2}' ])));
+	$peer->send_raw(Rig::Fastcgi::request_bytes(push_params('still', [ 'still', 1, 'sleep', '{"seconds":5}' ])));
 	my $backend = wait_until(sub {
 		$session->value(q(select pid from pg_stat_activity where wait_event = 'PgSleep'))
 	}, 'the push to run', 10);
