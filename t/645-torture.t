@@ -9,7 +9,8 @@
 # A call is known by the way the program comes to it. SCALE=1 takes every way there
 # is, once; less, a share of them, chosen by SEED; more, the same ways again.
 # CASE=push/first takes one case, PART=start one part, KINDS='own arena' some kinds of
-# calls. Without any of them, a short form.
+# calls. Without any of them, a short form. Of a request that takes more than SLOW
+# seconds, a twentieth of the calls do.
 
 use strict;
 use warnings;
@@ -29,6 +30,7 @@ use Rig::Torture;
 use Rig::Torture::Case;
 
 my $SCALE = $ENV{SCALE} // 0.01;
+my $SLOW = $ENV{SLOW} // 0.25;
 # The short form takes the same share each time: what is new is the program then.
 my $SEED = $ENV{SEED} // (defined $ENV{SCALE} ? int rand 100000 : 1);
 my @SHORT = qw(push/mutator-fails transport/health);
@@ -90,7 +92,7 @@ sub cases
 	my $way = Rig::Way->new($as_cgi ? 'cgi' : 'fastcgi');
 	$way->prepare;
 	my $case = Rig::Torture::Case->new($cluster, $way, share => $SCALE, cgi => $as_cgi,
-	    kinds => \@KINDS);
+	    kinds => \@KINDS, slow => $SLOW);
 	for my $file (map { srcdir() . "/t/cases/$_" } @files) {
 		my ($name) = $file =~ m{([^/]+/[^/]+)$};
 		next if $COUNTED{$name} || $ENV{CASE} && $name !~ /$ENV{CASE}/;

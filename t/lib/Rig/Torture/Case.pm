@@ -33,9 +33,10 @@ our @ISA = ('Rig::Case');
 
 # A request under fire is given so long; what then still fails is let go, and an
 # answer must come soon.
-use constant { UNDER_FIRE => 0.4, SOON => 5, SLOW => 0.25 };
+use constant { UNDER_FIRE => 0.4, SOON => 5 };
 
-# Rig::Torture::Case->new(cluster, way, share => 0.1, kinds => [], cgi => 0)
+# Rig::Torture::Case->new(cluster, way, share => 0.1, kinds => [],
+#	slow => 0.25, cgi => 0)
 sub new
 {
 	my ($class, $cluster, $way, %option) = @_;
@@ -227,6 +228,7 @@ sub torture
 	my $begun = time;
 	my $first = $self->request(@request);
 	my $took = time - $begun;
+	note(sprintf '%s takes %.2f s: of its calls a twentieth', $name, $took) if $took > $self->{slow};
 	my $after = $self->state;
 	my $second = $self->request(@request);
 	my $usual = { name => $name, before => $before, after => $after, took => $took,
@@ -297,7 +299,7 @@ sub ways
 sub each_way
 {
 	my ($self, $usual, $request, $way, %arm) = @_;
-	my $share = $usual->{took} > SLOW ? $self->{share} / 20 : $self->{share};
+	my $share = $usual->{took} > $self->{slow} ? $self->{share} / 20 : $self->{share};
 	my ($steps, @wrong) = (0);
 	for my $at (1 .. @$way) {
 		my $known = \$self->{known}{"$arm{kind} $arm{mode} $arm{variant} $way->[$at - 1]"};
