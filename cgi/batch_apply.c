@@ -401,8 +401,10 @@ handle_failure(struct round *round, size_t failed, struct error *error)
 		}
 		break;
 	case DB_FAILURE_RETRY:
-		/* The guard can begin a single call anew. */
-		round->guarded = true;
+		/* Of a serialization failure the guard can begin the call
+		 * anew, alone: see replicache_guard(). */
+		if (strcmp(error->sqlstate, "40001") == 0)
+			round->guarded = true;
 		if (!last) {
 			pause_before(round->tries, (unsigned)clock_us());
 			FAULT(PUSH_RETRIED);

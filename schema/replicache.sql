@@ -717,10 +717,11 @@ $$;
 -- available (55), operator intervention (57), system (58), internal error
 -- (XX), and a read-only transaction (25006).
 --
--- But after a serialization failure (40001) the mutation is run again here first,
--- attempts_max times in all: a push of many that fail so now and then would not get
--- through if all of it began anew each time. A deadlock (40P01) could come back
--- for as long as the locks of the others are held, so all begins anew.
+-- But after a serialization failure (40001) the mutation is run again here
+-- first, attempts_max times in all: a push of many that fail so now and then
+-- would not get through if all of it began anew each time. A deadlock (40P01)
+-- could come back for as long as the locks of the others are held, so then all
+-- begins anew.
 
 create or replace function replicache_guard(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
