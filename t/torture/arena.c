@@ -8,12 +8,7 @@
 
 #include "arena.h"
 #include "torture.h"
-
-#define REAL(name) __real_##name
-#define WRAPPED(type, name, ...)                                               \
-	type REAL(name)(__VA_ARGS__);                                          \
-	type __wrap_##name(__VA_ARGS__);                                       \
-	type __wrap_##name(__VA_ARGS__)
+#include "wrap.h"
 
 #define FAILS(name)                                                            \
 	torture_fails(TORTURE_ARENA, #name, __builtin_return_address(0))

@@ -16,13 +16,7 @@
 #include <unistd.h>
 
 #include "torture.h"
-
-/* NAME as the program calls it, TYPE what it gives; REAL() is the function. */
-#define REAL(name) __real_##name
-#define WRAPPED(type, name, ...)                                               \
-	type REAL(name)(__VA_ARGS__);                                          \
-	type __wrap_##name(__VA_ARGS__);                                       \
-	type __wrap_##name(__VA_ARGS__)
+#include "wrap.h"
 
 #define FAILS_PQ(name)                                                         \
 	torture_fails(TORTURE_PQ, #name, __builtin_return_address(0))
