@@ -87,6 +87,13 @@ close_session(void **state)
 	return 0;
 }
 
+static void
+send_group(enum statement_id id)
+{
+	assert_int_equal(db_send_id(db, id, 0, NULL, &error), 0);
+	assert_int_equal(db_sync(db, &error), 0);
+}
+
 /* Whatever is asked of it fails, and for the reason that it was lost for. */
 static void
 assert_lost(const char *reason)
@@ -146,9 +153,8 @@ a_silent_server_is_given_up(void **state)
 	int64_t begun = clock_ms();
 
 	(void)state;
-	assert_int_equal(db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), 0);
 	db_set_patience(db, 100);
-	assert_int_equal(db_sync(db, &error), 0);
+	send_group(STATEMENT_COMMIT);
 	assert_int_equal(db_take(db, NULL, &error), -1);
 	assert_true(clock_ms() - begun >= 100);
 	assert_lost("");
@@ -158,8 +164,7 @@ static void
 what_was_left_may_never_come(void **state)
 {
 	(void)state;
-	assert_int_equal(db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), 0);
-	assert_int_equal(db_sync(db, &error), 0);
+	send_group(STATEMENT_COMMIT);
 	db_leave(db);
 	assert_true(db_idle(db));
 	db_set_patience(db, 100);
@@ -173,8 +178,7 @@ what_was_left_may_have_failed(void **state)
 {
 	(void)state;
 	refuses = true;
-	assert_int_equal(db_send_id(db, STATEMENT_RESET, 0, NULL, &error), 0);
-	assert_int_equal(db_sync(db, &error), 0);
+	send_group(STATEMENT_RESET);
 	db_leave(db);
 	assert_int_equal(db_catch_up(db, &error), -1);
 	assert_string_equal(error.sqlstate, "22012");
@@ -187,8 +191,7 @@ a_server_that_goes_is_noticed(void **state)
 {
 	(void)state;
 	goes = true;
-	assert_int_equal(db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), 0);
-	assert_int_equal(db_sync(db, &error), 0);
+	send_group(STATEMENT_COMMIT);
 	assert_int_equal(db_finish(db, &error), -1);
 	assert_lost("closed the connection");
 }
