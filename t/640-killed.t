@@ -60,7 +60,6 @@ subtest 'the lock holder, psql' => sub {
 	is(note_count('h'), 1, 'applied once');
 };
 
-# Answered 200 (tried again inside) or 503; sent again it is done, once.
 # By pg_cancel_backend(): no mutation's fault, and counted against none.
 subtest 'the wait for the lock is cancelled' => sub {
 	my $holder = $cluster->session($database);
@@ -79,6 +78,7 @@ subtest 'the wait for the lock is cancelled' => sub {
 	is($session->value(q(select count(*) from replicache_failed_mutation where client_id = 'w')), 0, 'and not recorded');
 };
 
+# Answered 200 (tried again inside) or 503; sent again it is done, once.
 subtest 'our session, in a mutator' => sub {
 	for my $round (1 .. 3) {
 		my @push = ('m', [ "m$round", 1, 'note', qq("m$round") ],

@@ -9,8 +9,8 @@
 # A call is known by the way the program comes to it. SCALE=1 takes every way there
 # is, once; less, a share of them, chosen by SEED; more, the same ways again.
 # CASE=push/first takes one case, PART=start one part, KINDS='own arena' some kinds of
-# calls. Without any of them, a short form. Of a request that takes more than SLOW
-# seconds, a twentieth of the calls do.
+# calls. Of a request that takes more than SLOW seconds (0.25), a twentieth of them is
+# enough. Below SCALE=1 and without CASE, of two cases and one as CGI: a short form.
 
 use strict;
 use warnings;

@@ -75,8 +75,9 @@ sub write_settings
 }
 
 # One request as CGI. The answer is as Rig::Fastcgi's, with exit for end.
-# Options: arguments, seconds to wait, and what to do when it is slow, which it is
-# after so many seconds: slow => 0.4, when_slow => sub { ... }.
+# Options: arguments, stdin, stdout (whose answer is not read then), seconds to wait,
+# and what to do when it is slow, which it is after so many seconds: slow => 0.4,
+# when_slow => sub { ... }.
 sub cgi
 {
 	my ($environment, $params, $body, %option) = @_;

@@ -11,9 +11,8 @@
 #
 # Kinds: "own" and "library", allocations by who makes them; "pq" and "fcgx", the
 # program's calls to libpq and libfcgi; "system", system calls; "arena", allocations
-# from an arena. Modes: "count";
-# "once", the call number `at` fails; "on", all from that one on. `variant` says
-# which of the ways a call can fail is taken.
+# from an arena. Modes: "count"; "once", the call number `at` fails; "on", all from
+# that one on. `variant` says which of the ways a call can fail is taken.
 
 package Rig::Torture;
 
@@ -38,8 +37,7 @@ our %VARIANTS = (
 #	libconfuse 3.3	its scanner says so and exits, or asserts; settings are read
 #			at the start and after HUP alone
 our $LIBFCGI_DIES = qr/^(?:malloc|realloc) libfcgi/;
-my %LIBRARY_DIES = (6 => qr/^\w*alloc (?:libfcgi|libconfuse)/, 11 => qr/^realloc libfcgi/,
-	512 => qr/^\w*alloc libconfuse/);
+my %LIBRARY_DIES = (6 => qr/^\w*alloc (?:libfcgi|libconfuse)/, 11 => qr/^realloc libfcgi/);
 
 my %BIT = map { $KINDS[$_] => 1 << $_ } 0 .. $#KINDS;
 my %MODE = (off => 0, count => 1, once => 2, on => 3);
