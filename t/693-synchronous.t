@@ -49,6 +49,16 @@ sub begin_push
 	return $peer;
 }
 
+# Pushes; somebody cancels the wait.
+sub push_cancelled
+{
+	my $peer = begin_push(@_);
+	is($session->value("select bool_and(pg_cancel_backend(pid)) $waiting"), 't', 'the wait is cancelled');
+	my $answer = $peer->answer(30);
+	$peer->close;
+	return $answer->{status};
+}
+
 my @quiet = push_params('h', [ 'd', 1, 'note', '"d"' ]);
 is($program->request(@quiet)->{status}, 200, 'a client that does nothing more');
 is(push_to($program, 1), 200, 'a push');
@@ -56,11 +66,9 @@ is(push_to($program, 1), 200, 'again, to the program that committed it');
 is(push_to($other, 1), 200, 'and to another one');
 
 $standby->freeze;
-my $peer = begin_push(2);
-is($session->value("select bool_and(pg_cancel_backend(pid)) $waiting"), 't', 'the wait is cancelled');
-is($peer->answer(30)->{status}, 503, 'the push is not known to be done');
-$peer->close;
+is(push_cancelled(2), 503, 'the push is not known to be done');
 is(journal(), '1 2', 'though it is done here');
+is(push_cancelled(2), 503, 'nor is it when it comes again, and that wait is cancelled, too');
 is(push_to($program, 2), 503, 'nor is it when it comes again');
 is(push_to($other, 2), 503, 'to another program too');
 is($program->request(@quiet)->{status}, 200, 'what is known to be there is still answered');
@@ -76,7 +84,7 @@ is(journal(), '1 2', 'and it was done once');
 
 # The server goes down instead, and comes back: what waited is there then.
 $standby->freeze;
-$peer = begin_push(3);
+my $peer = begin_push(3);
 $cluster->stop('QUIT');
 $peer->answer(30);
 $peer->close;
