@@ -128,7 +128,7 @@ sub settings
 sub start
 {
 	my (%more) = @_;
-	return Rig::Program->start(TORTURE => $reins->path, REPLICACHE_CONFIG => $settings, REPLICACHE_AUTH => 'jwt',
+	return Rig::Program->start($reins->environment, REPLICACHE_CONFIG => $settings, REPLICACHE_AUTH => 'jwt',
 	    REPLICACHE_DATABASE => $cluster->conninfo($database), %more);
 }
 

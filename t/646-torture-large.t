@@ -26,7 +26,7 @@ my $database = $cluster->database('cases');
 my $session = $cluster->session($database);
 my $reins = Rig::Torture->new;
 my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database),
-    TORTURE => $reins->path, REPLICACHE_LOG_LEVEL => 'debug');
+    $reins->environment, REPLICACHE_LOG_LEVEL => 'debug');
 my $id = 0;
 
 sub ask

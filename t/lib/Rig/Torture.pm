@@ -4,7 +4,7 @@
 # holds the reins.
 #
 #	my $reins = Rig::Torture->new;
-#	my $program = Rig::Program->start(TORTURE => $reins->path, ...);
+#	my $program = Rig::Program->start($reins->environment, ...);
 #	$reins->arm(kind => 'pq', mode => 'once', at => 7);
 #	... a request ...
 #	my $seen = $reins->disarm;	# { count, failed, first, ... }
@@ -71,7 +71,10 @@ sub new
 	return bless { path => $path, file => $file }, $class;
 }
 
-sub path { return $_[0]{path} }
+# What the program is to be started with. It is told where its user is at home, since
+# glibc 2.36, whom libpq asks otherwise, dies itself of what fails in there: a null
+# pointer and an assertion in nss_database.c.
+sub environment { return (TORTURE => $_[0]{path}, HOME => workdir()) }
 
 sub put
 {

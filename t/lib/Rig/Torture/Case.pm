@@ -48,7 +48,7 @@ sub new
 sub environment
 {
 	my ($self) = @_;
-	return ($self->SUPER::environment, TORTURE => $self->{reins}->path);
+	return ($self->SUPER::environment, $self->{reins}->environment);
 }
 
 sub open_database
