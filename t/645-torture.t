@@ -279,6 +279,15 @@ sub try_open
 	return ($seen, @wrong);
 }
 
+# The hand-over of the first one, for which the thread that LISTENs is started.
+sub try_first
+{
+	my $status = $program && $program->is_alive ? $program->stop : 0;
+	my ($seen, @wrong) = try_open(@_);
+	push @wrong, 'the one before ended by ' . ($status // 'KILL') if !defined $status || $status != 0;
+	return ($seen, @wrong);
+}
+
 # The connection that LISTENs is lost, and made again, while there are commits.
 sub try_listen
 {
@@ -302,7 +311,8 @@ sub try_listen
 
 if (wants('streams')) {
 	settings();
-	for my $part ([ 'streams', \&try_open ], [ 'LISTEN', \&try_listen, 'fcgx' ]) {
+	for my $part ([ 'streams', \&try_open ], [ 'first stream', \&try_first ],
+	    [ 'LISTEN', \&try_listen, 'fcgx' ]) {
 		my ($name, $try, @without) = @$part;
 		torture($name, sub {
 			$try->(kind => $_[0], mode => 'count', at => 0, variant => 0);
