@@ -31,8 +31,8 @@ use Rig::Way;
 
 our @ISA = ('Rig::Case');
 
-# A request under fire is given so much longer than usual; what then still fails is
-# let go, and an answer must come soon.
+# A request all of whose calls fail is given so much longer than it takes while they are
+# counted; then they are let go, and an answer must come soon.
 use constant { UNDER_FIRE => 0.4, SOON => 5 };
 
 # Rig::Torture::Case->new(cluster, way, share => 0.1, kinds => [],
@@ -321,8 +321,10 @@ sub ways
 {
 	my ($self, $kind, @request) = @_;
 	my $reins = $self->{reins};
+	my $begun = time;
 	$reins->arm(kind => $kind, mode => 'count');
 	$self->request(@request);
+	$self->{counted_in} = time - $begun;
 	my $seen = $reins->disarm;
 	$self->back;
 	return $reins->ways($seen->{count});
@@ -395,7 +397,8 @@ sub once
 	$self->{way}->program unless $self->{cgi};
 	my $mark = $self->{way}->new_log;
 	$reins->arm(%arm);
-	my $answer = $self->request(@$request, under_fire => UNDER_FIRE + $usual->{took});
+	my $fire = $arm{mode} eq 'on' ? UNDER_FIRE + $self->{counted_in} : undef;
+	my $answer = $self->request(@$request, under_fire => $fire);
 	my $seen = $reins->disarm;
 	if (!$seen->{failed}) {
 		$self->back;
