@@ -256,7 +256,10 @@ token_key_load(
 		pthread_mutex_init(&key->lock, NULL);
 		key->known = calloc(TOKEN_KEY_KNOWN, sizeof(*key->known));
 	}
-	if (key == NULL || key->known == NULL || bytes == NULL) {
+	/* HMAC() would follow a null pointer where OpenSSL 3.0 had no memory
+	 * to be made ready, which it tries but once. */
+	if (key == NULL || key->known == NULL || bytes == NULL ||
+	    OSSL_LIB_CTX_get0_global_default() == NULL) {
 		rc = refuse(path, "out of memory", error);
 	} else {
 		key->algorithm = algorithm;
