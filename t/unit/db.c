@@ -205,6 +205,33 @@ a_script_that_goes_nowhere_fails(void **state)
 	assert_lost("closed the connection");
 }
 
+/* Its own answers would be taken for those that are still to come. */
+static void
+a_script_amid_a_group_fails(void **state)
+{
+	(void)state;
+	send_group(STATEMENT_COMMIT);
+	assert_int_equal(db_script(db, "name", "select 1", &error), -1);
+	assert_lost("pipeline mode");
+}
+
+static void
+a_script_that_fails_is_named(void **state)
+{
+	const char *const names[] = {"", "file.sql"};
+	const char *const messages[] = {"no", "file.sql: no"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		refuses = true;
+		assert_int_equal(
+		    db_script(db, names[i], "select 1", &error), -1);
+		assert_string_equal(error.sqlstate, "22012");
+		assert_string_equal(error.message, messages[i]);
+		assert_true(db_idle(db));
+	}
+}
+
 static int
 listen_somewhere(void **state)
 {
@@ -248,6 +275,8 @@ main(void)
 	    WITH_SESSION(what_was_left_may_have_failed),
 	    WITH_SESSION(a_server_that_goes_is_noticed),
 	    WITH_SESSION(a_script_that_goes_nowhere_fails),
+	    WITH_SESSION(a_script_amid_a_group_fails),
+	    WITH_SESSION(a_script_that_fails_is_named),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
