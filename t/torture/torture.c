@@ -108,6 +108,21 @@ hash_way(const char *name)
 	return hash;
 }
 
+/* Whether the call NAME by CALLER is one by which a request is read. */
+static bool
+reads(const char *name, const char *caller)
+{
+	static const char *const names[] = {
+	    "read", "recv", "poll", "FCGX_GetStr", "FCGX_GetError"};
+
+	if (strncmp(caller, "libpq", 5) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool
 decide(enum torture_kind kind, const char *name, const char *caller)
 {
@@ -127,6 +142,7 @@ decide(enum torture_kind kind, const char *name, const char *caller)
 		note(shared->first, name, caller);
 	if (strncmp(caller, "libc.", 5) != 0)
 		note(shared->last, name, caller);
+	shared->unread += reads(name, caller);
 	return true;
 }
 

@@ -48,7 +48,8 @@ struct torture_shared {
 	_Atomic uint64_t waits;      /* for a connection, by any thread */
 	char first[64]; /* the first that failed: its name and its caller */
 	char last[64];  /* the last of those that failed, but for libc's */
-	uint64_t pad[6];
+	_Atomic uint64_t unread; /* of those that failed, ones that read a request */
+	uint64_t pad[5];
 	/* While it counts: of each call, what stands for the way there. */
 	uint64_t ways[TORTURE_WAYS];
 };

@@ -41,8 +41,8 @@ my %LIBRARY_DIES = (6 => qr/^\w*alloc (?:libfcgi|libconfuse)/, 11 => qr/^realloc
 
 my %BIT = map { $KINDS[$_] => 1 << $_ } 0 .. $#KINDS;
 my %MODE = (off => 0, count => 1, once => 2, on => 3);
-my $LAYOUT = 'Q4 Q2 q2 Q2 Z64 Z64';
-my @FIELDS = qw(mode kinds at variant count failed blocks descriptors turns waits first last);
+my $LAYOUT = 'Q4 Q2 q2 Q2 Z64 Z64 Q';
+my @FIELDS = qw(mode kinds at variant count failed blocks descriptors turns waits first last unread);
 my $number = 0;
 
 # What it was, if a library that has no memory has ended the program so.
@@ -90,7 +90,7 @@ sub arm
 	$kinds |= $BIT{$_} // die "no kind $_\n" for split ' ', $option{kind};
 	$self->put(0, pack 'Q4', 0, $kinds, $option{at} // 0, $option{variant} // 0);
 	$self->put(32, pack 'Q2', 0, 0);
-	$self->put(80, "\0" x 128);
+	$self->put(80, "\0" x 136);
 	$self->put(0, pack 'Q', $MODE{$option{mode}});
 }
 
@@ -117,7 +117,7 @@ sub look
 {
 	my ($self) = @_;
 	sysseek $self->{file}, 0, 0;
-	sysread $self->{file}, my $bytes, 208;
+	sysread $self->{file}, my $bytes, 216;
 	my %seen;
 	@seen{@FIELDS} = unpack $LAYOUT, $bytes;
 	return \%seen;
