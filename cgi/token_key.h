@@ -45,8 +45,8 @@ enum token_algorithm {
  * Loads the file PATH. For HS256 it is the secret, byte for byte, but for the
  * end of its line; else one or more PEM blocks PUBLIC KEY, any of which may
  * have signed a token. NULL with ERROR_CONFIG, and a message that begins with
- * PATH, if it is not, if the key is too weak, or if others can write the file
- * or read the secret.
+ * PATH, if it is not, if the key is too weak, if others can write the file or
+ * read the secret, or if there is no memory, for OpenSSL too.
  */
 struct token_key *token_key_load(
     enum token_algorithm algorithm, const char *path, struct error *error);

@@ -212,7 +212,7 @@ a_script_amid_a_group_fails(void **state)
 	(void)state;
 	send_group(STATEMENT_COMMIT);
 	assert_int_equal(db_script(db, "name", "select 1", &error), -1);
-	assert_lost("pipeline mode");
+	assert_lost("cannot exit pipeline mode");
 }
 
 static void
