@@ -177,7 +177,9 @@ read_lines(struct file *file, struct error *error)
 		if (rc == 0)
 			rc = read_line(file, line, error);
 	}
-	if (rc == 0 && ferror(file->in))
+	/* Without memory for a line getline() ends, too, and the stream has no
+	 * error. */
+	if (rc == 0 && !feof(file->in))
 		rc = error_set(error, ERROR_CONFIG, "%s: can't be read: %s",
 		    file->path, strerror(errno));
 	free(line);
