@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Tests of cgi/allowance, at times of their own.
+ * Tests of cgi/allowance, at times of their own. Linked with --wrap=malloc, which
+ * may fail.
  */
 #include "config.h"
 
@@ -17,6 +18,17 @@
 #define BURST ((size_t)RATE * ALLOWANCE_SAVED)
 
 static struct allowance *allowance;
+
+static bool no_memory;
+
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
+}
 
 static bool
 take(const char *user, size_t count, int64_t now)
@@ -47,6 +59,20 @@ a_long_queue_passes_and_owes_time(void **state)
 	/* Nine bursts of ten seconds are owed. */
 	assert_false(take("ann", 1, 90000));
 	assert_true(take("ann", 1, 90001));
+}
+
+/* Who can't be counted is not turned away. */
+static void
+without_memory_nobody_is_refused(void **state)
+{
+	(void)state;
+	no_memory = true;
+	for (size_t i = 0; i < BURST + 1; i++)
+		assert_true(take("ann", 1, 1000));
+	allowance_give(allowance, "ann", 1, RATE, 1000);
+	no_memory = false;
+	assert_true(take("ann", BURST, 1000));
+	assert_false(take("ann", 1, 1000));
 }
 
 static void
@@ -156,6 +182,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    TEST(what_was_saved_can_be_used_at_once),
 	    TEST(a_long_queue_passes_and_owes_time),
+	    TEST(without_memory_nobody_is_refused),
 	    TEST(users_have_each_their_own),
 	    TEST(what_was_not_applied_comes_back),
 	    TEST(nothing_is_saved_for_ever),

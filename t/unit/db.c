@@ -3,13 +3,15 @@
  *
  * Tests of common/db with a server that is no more than a thread: it lets one
  * client in, and then is silent, or refuses the first statement, or goes away
- * at it. What Postgres itself does is tested by the tests with a database.
+ * at it. What Postgres itself does is tested by the tests with a database. Linked
+ * with --wrap=malloc and --wrap=PQconninfo, which may fail.
  */
 #include "config.h"
 
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -43,6 +45,26 @@ static int listening;
 static atomic_bool goes, refuses; /* at the first statement */
 static struct db *db;
 static struct error error;
+
+static bool no_memory;
+
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
+}
+
+PQconninfoOption *__wrap_PQconninfo(PGconn *conn);
+PQconninfoOption *__real_PQconninfo(PGconn *conn);
+
+PQconninfoOption *
+__wrap_PQconninfo(PGconn *conn)
+{
+	return no_memory ? NULL : __real_PQconninfo(conn);
+}
 
 static void *
 serve(void *unused)
@@ -236,6 +258,55 @@ a_script_that_fails_is_named(void **state)
 	}
 }
 
+/* So much may be under way without more memory (common/db.c). */
+#define PENDING 64
+
+static void
+a_group_that_has_no_memory_is_lost(void **state)
+{
+	(void)state;
+	for (int i = 0; i < PENDING; i++)
+		assert_int_equal(
+		    db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), 0);
+	no_memory = true;
+	assert_int_equal(
+	    db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), -1);
+	no_memory = false;
+	assert_lost("out of memory");
+}
+
+static void
+a_group_whose_end_has_no_memory_is_lost(void **state)
+{
+	(void)state;
+	for (int i = 0; i < PENDING; i++)
+		assert_int_equal(
+		    db_send_id(db, STATEMENT_COMMIT, 0, NULL, &error), 0);
+	no_memory = true;
+	assert_int_equal(db_sync(db, &error), -1);
+	no_memory = false;
+	assert_lost("out of memory");
+}
+
+/* A server that lets nobody in is left for the next one, if there is memory to
+ * know it. */
+static void
+without_memory_there_is_no_next_host(void **state)
+{
+	struct settings hasty = settings;
+	char hosts[sizeof(conninfo) + 2 * sizeof(folder) + 8];
+
+	(void)state;
+	hasty.connect_timeout = 50;
+	snprintf(hosts, sizeof(hosts), "%s host=%s,%s", conninfo, folder, folder);
+	no_memory = true;
+	assert_null(db_open_at(&hasty, hosts, &error));
+	no_memory = false;
+	assert_int_equal(error.code, ERROR_UNAVAILABLE);
+	assert_string_equal(error.sqlstate, "08001");
+	assert_non_null(strstr(error.message, "connect_timeout"));
+}
+
 static int
 listen_somewhere(void **state)
 {
@@ -281,6 +352,9 @@ main(void)
 	    WITH_SESSION(a_script_that_goes_nowhere_fails),
 	    WITH_SESSION(a_script_amid_a_group_fails),
 	    WITH_SESSION(a_script_that_fails_is_named),
+	    WITH_SESSION(a_group_that_has_no_memory_is_lost),
+	    WITH_SESSION(a_group_whose_end_has_no_memory_is_lost),
+	    cmocka_unit_test(without_memory_there_is_no_next_host),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

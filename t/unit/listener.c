@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail, and
- * --wrap=clock_gettime, by which time passes.
+ * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail,
+ * --wrap=realloc, which may fail, and --wrap=clock_gettime, by which time passes.
  */
 #include "config.h"
 
@@ -39,6 +39,17 @@ static struct listener *listener;
 static bool waits;
 static int fails; /* errno, once */
 static sem_t entered, go_on;
+
+static bool no_memory;
+
+void *__wrap_realloc(void *block, size_t size);
+void *__real_realloc(void *block, size_t size);
+
+void *
+__wrap_realloc(void *block, size_t size)
+{
+	return no_memory ? NULL : __real_realloc(block, size);
+}
 
 /* How much later it is, s. */
 static time_t later;
@@ -236,6 +247,35 @@ test_no_descriptors(void **state)
 	assert_int_equal(
 	    write(second, request, sizeof(request)), sizeof(request));
 	assert_int_equal(join(thread), LISTENER_REQUEST);
+	listener_closed(listener, fd);
+	close(fd);
+	close(second);
+}
+
+/* The same where there is no memory to remember it. */
+static void
+test_no_memory(void **state)
+{
+	int first = open_peer(), second, fd = -1;
+	char byte;
+
+	(void)state;
+	assert_int_equal(
+	    write(first, request, sizeof(request)), sizeof(request));
+	no_memory = true;
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	no_memory = false;
+	assert_int_equal(listener_open_count(listener), 0);
+	/* It has not read what it was sent. */
+	assert_int_equal(recv(first, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(first);
+	second = open_peer();
+	assert_int_equal(
+	    write(second, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_int_equal(listener_open_count(listener), 1);
 	listener_closed(listener, fd);
 	close(fd);
 	close(second);
@@ -490,6 +530,7 @@ main(void)
 		test_drain_while_accepting, begin, end),
 	    cmocka_unit_test_setup_teardown(test_accept_in_vain, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_descriptors, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
 	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of cgi/stream. Linked with --wrap=send, so that a socket has as much
- * room as the test says.
+ * room as the test says, and --wrap=malloc, which may fail.
  */
 #include "config.h"
 
@@ -44,10 +44,22 @@ __wrap_send(int fd, const void *bytes, size_t size, int flags)
 	return (ssize_t)size;
 }
 
+static bool no_memory;
+
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+
+void *
+__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
+}
+
 static int
 begin(void **state)
 {
 	(void)state;
+	no_memory = false;
 	sent_length = 0;
 	room = PLENTY;
 	gone = false;
@@ -249,6 +261,27 @@ a_peer_that_is_gone_is_noticed(void **state)
 	assert_int_equal(stream_beat(&stream, 1100), -1);
 }
 
+/* Half an event can't be taken back: a stream that can't keep its rest ends. */
+static void
+a_rest_without_memory_is_the_end(void **state)
+{
+	struct stream stream;
+
+	begin(state);
+	open_stream(&stream, STREAM_EVENTS, 7, 7);
+	no_memory = true;
+	assert_int_equal(stream_poke(&stream, 8, 1100), 0);
+	room = 3;
+	assert_int_equal(stream_poke(&stream, 9, 1200), -1);
+	stream_close(&stream);
+	begin(state);
+	open_stream(&stream, STREAM_EVENTS, 7, 7);
+	no_memory = true;
+	room = 3;
+	assert_int_equal(stream_beat(&stream, 1200), -1);
+	stream_close(&stream);
+}
+
 /* The versions of a whole answer: each above the one before. Returns the last
  * one. */
 static long
@@ -319,6 +352,7 @@ main(void)
 	    cmocka_unit_test(what_was_begun_is_finished),
 	    cmocka_unit_test(nothing_is_said_to_who_is_stuck),
 	    cmocka_unit_test(a_peer_that_is_gone_is_noticed),
+	    cmocka_unit_test(a_rest_without_memory_is_the_end),
 	    cmocka_unit_test(whatever_the_room_it_stays_in_order),
 	};
 
