@@ -156,13 +156,19 @@ static const struct transport_ops ops = {
 int
 fastcgi_init(void)
 {
-	if (FCGX_Init() != 0)
-		return -1;
-	/* FCGX_Init() has set handlers of its own; signals are main.c's. */
+	sigset_t all, before;
+	int rc;
+
+	/* FCGX_Init() sets handlers of its own; signals are main.c's. One that
+	 * ends us must not come to them, where it would be lost. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	rc = FCGX_Init();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGUSR1, SIG_DFL);
-	return 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc == 0 ? 0 : -1;
 }
 
 struct transport *
