@@ -228,6 +228,24 @@ subtest 'peers that go away' => sub {
 	});
 };
 
+# Only what is whole is handed over. Such a body is as long as it takes to be begun
+# before its end is seen (cgi/framing.h).
+subtest 'a request without an end' => sub {
+	with(sub {
+		my ($own) = @_;
+		my $peer = $own->connect;
+		$peer->send_raw(Rig::Fastcgi::begin()
+			. Rig::Fastcgi::stream(Rig::Fastcgi::TYPE_PARAMS, Rig::Fastcgi::pairs(Rig::Program::params('GET',
+				'/poke', query => 'version=' . version(), headers => { Accept => 'text/event-stream' })))
+			. Rig::Fastcgi::record(Rig::Fastcgi::TYPE_STDIN, 'x' x 60000) x 3);
+		$peer->close_write;
+		my $record = $peer->next_record(20);
+		is($record, undef, 'is closed without an answer');
+		wait_until(sub { stream($own, version => version())->status == 200 }, 'its place', 5);
+		pass('and takes no place');
+	}, REPLICACHE_POKE_STREAMS => 1);
+};
+
 subtest 'a storm' => sub {
 	my $stream = stream($program, version => version());
 	$stream->block(5);
