@@ -41,6 +41,8 @@ my @CGI = qw(push/first push/repeat push/mutator-fails push/gap pull/first
 # Cases whose requests are refused so many times before they are done.
 my %REFUSED = ('push/budget' => { refusals => 1 },
 	'faults/timeout' => { refusals => 2, counted => 1 });
+# How often a stream has a heartbeat, and how many of them may fail.
+use constant { BEAT_MS => 50, BEATS => 4 };
 srand $SEED;
 note("SCALE=$SCALE SEED=$SEED");
 
@@ -192,9 +194,10 @@ my $program;
 
 sub keep_program
 {
+	my (%more) = @_;
 	return if $program && $program->is_alive;
 	my $before = $reins->look->{turns};
-	$program = start(REPLICACHE_LISTEN_TIMEOUT => 6000);
+	$program = start(REPLICACHE_LISTEN_TIMEOUT => 6000, %more);
 	eval { wait_until(sub { $reins->look->{turns} > $before }, 'the start', 20) } or die "$@", $program->log;
 }
 
@@ -309,11 +312,30 @@ sub try_listen
 	return ($seen, @wrong);
 }
 
+# A heartbeat is due.
+sub try_beat
+{
+	my (%arm) = @_;
+	keep_program(REPLICACHE_POKE_HEARTBEAT => BEAT_MS);
+	my $stream = open_stream();
+	my @wrong;
+	push @wrong, 'no stream' unless is_served($stream, 20);
+	$reins->arm(%arm);
+	$stream->read_more(BEATS * BEAT_MS / 1000);
+	my $seen = $reins->disarm;
+	commit();
+	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
+	$stream->close;
+	return ($seen, ended($seen)) if !$program->is_alive;
+	return ($seen, @wrong);
+}
+
 if (wants('streams')) {
 	settings();
 	for my $part ([ 'streams', \&try_open ], [ 'first stream', \&try_first ],
-	    [ 'LISTEN', \&try_listen, 'fcgx' ]) {
+	    [ 'LISTEN', \&try_listen, 'fcgx' ], [ 'heartbeat', \&try_beat, 'fcgx' ]) {
 		my ($name, $try, @without) = @$part;
+		is($program->stop, 0, 'it ends') if $program && $program->is_alive;
 		torture($name, sub {
 			$try->(kind => $_[0], mode => 'count', at => 0, variant => 0);
 			my ($seen, @wrong) = $try->(kind => $_[0], mode => 'count');
