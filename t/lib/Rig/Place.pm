@@ -3,9 +3,9 @@
 # Where a test stands: source and build folders, one private folder under
 # /tmp, and the processes it started.
 #
-# A guard process holds the read end of a pipe whose write end only the test
-# holds. When the test ends, however it ends (also by kill -9), the guard
-# sees end of file, ends every registered process and removes the folder.
+# A guard process reads from a pipe what the test has started. When the test ends,
+# however it ends (also by kill -9), the guard, its child, sees that, ends every
+# registered process and removes the folder.
 
 package Rig::Place;
 
@@ -19,11 +19,12 @@ use File::Basename qw(dirname);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Handle;
+use IO::Select;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(srcdir builddir program workdir wait_until
-    start_process stop_process reap_process forget_process process_lives report_in
+    start_process adopt_process stop_process reap_process forget_process process_lives report_in
     slurp spew find_tool server_user);
 
 my $work;
@@ -100,13 +101,17 @@ sub start_guard
 sub guard
 {
 	my ($read) = @_;
-	my @started;
-	while (defined(my $line = <$read>)) {
-		if ($line =~ /^start (\d+) (\w+) (\d*)/) {
-			push @started, [$1, $2, $3];
-		} elsif ($line =~ /^ended (\d+)/) {
-			my $ended = $1;
-			@started = grep { $_->[0] != $ended } @started;
+	my (@started, $over);
+	my $text = '';
+	my $select = IO::Select->new($read);
+	until ($over) {
+		# Processes that the test has forked hold the pipe, too: it may have no end.
+		my $gone = getppid != $owner_pid;
+		if ($select->can_read($gone ? 0 : 0.2)) {
+			$over = !sysread($read, $text, 4096, length $text) || $text =~ /^over$/m;
+			note_started(\@started, \$text);
+		} else {
+			$over = $gone;
 		}
 	}
 	for my $entry (reverse @started) {
@@ -121,9 +126,25 @@ sub guard
 	remove_tree($work, { safe => 0 });
 }
 
+# Takes whole lines out of the text.
+sub note_started
+{
+	my ($started, $text) = @_;
+	while ($$text =~ s/\A(.*)\n//) {
+		my $line = $1;
+		if ($line =~ /^start (\d+) (\w+) (\d*)/) {
+			push @$started, [$1, $2, $3];
+		} elsif ($line =~ /^ended (\d+)/) {
+			my $ended = $1;
+			@$started = grep { $_->[0] != $ended } @$started;
+		}
+	}
+}
+
 END {
 	if (defined $owner_pid && $$ == $owner_pid) {
 		my $status = $?;
+		print $guard_pipe "over\n";
 		close $guard_pipe;
 		# Reap what the guard ends, so that it sees it gone.
 		my $end = time + 20;
@@ -195,7 +216,15 @@ sub start_process
 		print STDERR "cannot start $command->[0]: $@";
 		POSIX::_exit(127);
 	}
-	print $guard_pipe "start $pid " . ($option{signal} // 'KILL') . ' ' . started_at($pid) . "\n";
+	return adopt_process($pid, $option{signal});
+}
+
+# Have the guard end this one, too, if it is still there when the test ends.
+sub adopt_process
+{
+	my ($pid, $signal) = @_;
+	workdir();
+	print $guard_pipe "start $pid " . ($signal // 'KILL') . ' ' . started_at($pid) . "\n";
 	return $pid;
 }
 

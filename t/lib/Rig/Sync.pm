@@ -15,6 +15,7 @@ use warnings;
 use Exporter qw(import);
 
 use Rig::Json;
+use Rig::Place qw(adopt_process forget_process);
 use Rig::Program;
 
 our @EXPORT_OK = qw(push_body pull_body push_params pull_params parallel
@@ -80,7 +81,7 @@ sub background
 			POSIX::_exit(0);
 		}
 		close $write;
-		push @child, { pid => $pid, read => $read };
+		push @child, { pid => adopt_process($pid), read => $read };
 	}
 	return \@child;
 }
@@ -101,6 +102,7 @@ sub collect
 		my $read = $child->{read};
 		my $text = <$read> // '';
 		waitpid $child->{pid}, 0;
+		forget_process($child->{pid});
 		my $data = eval { Rig::Json::decode($text) } // { error => 'no result' };
 		$data->{error} and $child->{error} = $data->{error};
 		push @result, $data->{result};
