@@ -11,7 +11,7 @@ use warnings;
 our @ISA = ('Rig::Front');
 
 use Rig::Front;
-use Rig::Place qw(program find_tool spew);
+use Rig::Place qw(program find_tool slurp spew wait_until);
 use Rig::Program;
 
 sub is_installed { return defined find_tool('lighttpd') }
@@ -26,6 +26,21 @@ sub prepare
 {
 	my ($self) = @_;
 	Rig::Program::write_settings("$self->{folder}/replicache.conf", %{ $self->{environment} });
+}
+
+# A program that lighttpd tells to end before it has become one, between fork and
+# exec, is not told: lighttpd's own handler has the signal.
+sub stop
+{
+	my ($self, $signal) = @_;
+	my $status = $self->SUPER::stop($signal);
+	wait_until(sub {
+		my @left = grep { (eval { slurp("/proc/$_/cmdline") } // '') =~ m{\Q$self->{folder}\E/} }
+		    map { m{(\d+)$} } glob '/proc/[0-9]*';
+		kill 'TERM', @left;
+		return !@left;
+	}, 'what lighttpd has started to end', 20);
+	return $status;
 }
 
 sub configuration
