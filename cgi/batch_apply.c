@@ -439,10 +439,7 @@ run_plan(struct round *round, size_t *failed, struct error *error)
 	int rc;
 
 	*failed = APPLY_NONE;
-	plan->registration = registry_get(context->registry, round->db,
-	    batch_first(&round->jobs)->revision, error);
-	if (plan->registration == NULL)
-		return -1;
+	plan->registration = registry_current(context->registry);
 	rc = apply_run(round->db, context->settings, plan,
 	    &context->apply_arena, &result, error);
 	*failed = result.failed;

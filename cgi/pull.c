@@ -49,7 +49,7 @@ pull_submit(struct pulling *p)
 	struct app *app = p->exchange->app;
 	struct error error;
 
-	if (p->tries++ >= PULL_TRIES_MAX) {
+	if (p->tries >= PULL_TRIES_MAX) {
 		error_set(&error, ERROR_UNAVAILABLE,
 		    "the database changes too fast for this pull");
 		pull_refuse(p, &error);

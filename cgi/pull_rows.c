@@ -181,10 +181,12 @@ read_snapshot(struct reading *r, struct error *error)
 		if (db_take(r->db, NULL, error) < 0)
 			return -1;
 	rc = take_look(r, highest, error);
+	if (rc > 0 && db_finish(r->db, error) < 0)
+		rc = -1;
 	if (rc > 0)
-		return db_finish(r->db, error) < 0 ? -1 : 1;
-	if (rc < 0)
-		return -1;
+		r->p->tries++;
+	if (rc != 0)
+		return rc;
 	FAULT(SNAPSHOT_OPEN);
 	pull_write_head(r->p);
 	if (stream_patch(r, error) < 0)
@@ -224,13 +226,16 @@ read_delta(struct reading *r, struct error *error)
 	struct pulling *p = r->p;
 	int rc = 1;
 
-	/* Somebody was faster, or at it just now: the look has the rest. */
 	if (share_begin(share, &p->stand.history, p->request.cookie,
 		p->stand.version, &r->chain)) {
 		snprintf(
 		    r->from, sizeof(r->from), "%" PRId64, r->chain.reached);
 		rc = read_snapshot(r, error);
 		end_sharing(r, rc);
+	} else {
+		/* Somebody was faster, or at it just now: the look has the
+		 * rest. */
+		p->shares++;
 	}
 	share_release(share, &r->chain);
 	return rc;
@@ -244,14 +249,11 @@ read_rows(struct reading *r, struct error *error)
 	r->db = pool_get(app->pool, error);
 	if (r->db == NULL)
 		return -1;
-	r->registration = registry_get(
-	    app->registry, r->db, r->p->stand.history.revision, error);
-	if (r->registration == NULL)
-		return -1;
+	r->registration = registry_current(app->registry);
 	/* Others read what this one needs, but while the version goes on rising
 	 * it may come too late each time: at last it reads for itself. */
 	if (r->p->mode == PULL_DELTA && !r->registration->per_user &&
-	    r->p->tries < PULL_TRIES_MAX)
+	    r->p->shares < PULL_SHARES_MAX)
 		return read_delta(r, error);
 	snprintf(r->from, sizeof(r->from), "%s", r->p->since);
 	return read_snapshot(r, error);
@@ -266,7 +268,7 @@ static bool
 may_retry(const struct exchange *exchange, const struct error *error)
 {
 	return !exchange->response.started &&
-	       exchange->pulling->tries < PULL_TRIES_MAX &&
+	       exchange->pulling->tries + 1 < PULL_TRIES_MAX &&
 	       error->code == ERROR_UNAVAILABLE &&
 	       (strcmp(error->sqlstate, "0A000") == 0 ||
 		   (error->sqlstate[0] != '\0' &&
@@ -284,6 +286,7 @@ pull_rows(struct exchange *exchange)
 	if (rc < 0 && may_retry(exchange, &error)) {
 		pool_recycle(app->pool);
 		buffer_reset(&exchange->response.body);
+		exchange->pulling->tries++;
 		rc = 1;
 	}
 	registry_put(app->registry, reading.registration);

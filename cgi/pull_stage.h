@@ -17,8 +17,12 @@ struct db;
 struct db_result;
 struct error;
 
-/* How often a pull starts over because what it was planned on has changed. */
+/* How often a pull is tried: it starts over when what it was planned on has
+ * changed, or its connection was lost. */
 #define PULL_TRIES_MAX 5
+
+/* How often it looks again because others read just then what it needs. */
+#define PULL_SHARES_MAX 5
 
 /* The digits of an int64, its sign and a NUL. */
 #define PULL_NUMBER_SIZE 24
@@ -51,7 +55,7 @@ struct pulling {
 	char since[PULL_NUMBER_SIZE]; /* the cookie; "-1" if it is none */
 	struct pull_stand stand;
 	enum pull_mode mode;
-	int tries;
+	int tries, shares;
 };
 
 /*

@@ -260,6 +260,18 @@ registry_get(struct registry *registry, struct db *db, int64_t revision,
 	return r;
 }
 
+const struct registration *
+registry_current(struct registry *registry)
+{
+	struct registration *r;
+
+	pthread_mutex_lock(&registry->lock);
+	r = registry->current;
+	r->users++;
+	pthread_mutex_unlock(&registry->lock);
+	return r;
+}
+
 int64_t
 registry_revision(struct registry *registry)
 {

@@ -58,6 +58,13 @@ void registry_free(struct registry *registry);
 const struct registration *registry_get(struct registry *registry,
     struct db *db, int64_t revision, struct error *error);
 
+/*
+ * Gives the registration at hand, of whatever revision, which its user compares
+ * with the one that his transaction sees. The caller gives it back. There is
+ * one as soon as registry_get() has succeeded once: every look begins so.
+ */
+const struct registration *registry_current(struct registry *registry);
+
 /* The revision of the registration at hand, or -1. */
 int64_t registry_revision(struct registry *registry);
 

@@ -13,6 +13,8 @@ use Test::More;
 
 use Rig::Cluster;
 use Rig::Fastcgi;
+use Rig::Load qw(straight_to);
+use Rig::Place qw(wait_until);
 use Rig::Program;
 use Rig::Sync qw(push_params parallel);
 
@@ -110,6 +112,26 @@ subtest 'a client claimed by two groups' => sub {
 		is("@status", '200 403', "round $round: one has it");
 	}
 	is($session->value(q(select count(*) from journal where note = 'claim')), 10, 'applied once each');
+};
+
+# Of what waits for its turn some has seen what was registered before, some what is
+# now.
+subtest 'while something is registered' => sub {
+	my $other = $cluster->database('cases');
+	my $own = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($other));
+	my $session = $cluster->session($other);
+	my $load = Rig::Load->start([ (straight_to($own->path)) x 8 ]);
+	my $applied = sub { $session->value('select coalesce(sum(last_mutation_id), 0) from replicache_client') };
+	for my $round (1 .. 50) {
+		my $before = $applied->();
+		$session->query($_) for q(select replicache_register_mutator('spare', 'case_note')),
+		    q(select replicache_unregister_mutator('spare'));
+		wait_until(sub { $applied->() > $before + 24 }, 'pushes', 30);
+	}
+	my $told = $load->stop($session);
+	is(join("\n", @{ $told->{failed} }), '', 'no request fails');
+	is(join("\n", $load->check($session)), '', 'nothing is lost');
+	is($own->stop, 0, 'the program ends in order');
 };
 
 subtest 'from many processes' => sub {
