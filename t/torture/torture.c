@@ -10,6 +10,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct object {
 };
 
 static struct torture_shared *shared;
+static atomic_bool over;
 static struct object objects[OBJECTS_MAX];
 static size_t object_count;
 
@@ -146,11 +148,17 @@ decide(enum torture_kind kind, const char *name, const char *caller)
 	return true;
 }
 
+static bool
+is_on(void)
+{
+	return shared != NULL && !atomic_load(&over) &&
+	       shared->mode != TORTURE_OFF;
+}
+
 bool
 torture_fails(enum torture_kind kind, const char *name, const void *caller)
 {
-	return shared != NULL && shared->mode != TORTURE_OFF &&
-	       decide(kind, name, find_caller(caller));
+	return is_on() && decide(kind, name, find_caller(caller));
 }
 
 bool
@@ -158,7 +166,7 @@ torture_fails_to_allocate(const char *name, const void *caller)
 {
 	const char *object;
 
-	if (shared == NULL || shared->mode == TORTURE_OFF)
+	if (!is_on())
 		return false;
 	object = find_caller(caller);
 	return decide(
@@ -199,6 +207,12 @@ torture_count_wait(void)
 		shared->waits++;
 }
 
+static void
+stop(void)
+{
+	atomic_store(&over, true);
+}
+
 /* Before main(), but after the libraries have started. */
 __attribute__((constructor)) static void
 start(void)
@@ -219,6 +233,10 @@ start(void)
 	if (at == MAP_FAILED)
 		abort();
 	syscall(SYS_close, fd);
+	/* What is still done after what is done at exit is not the program's: a
+	 * build that counts lines writes its counts, and needs memory. */
+	if (atexit(stop) != 0)
+		abort();
 	/* It loads a library the first time. */
 	(void)hash_way("");
 	shared = at;
