@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
+#include "request.h"
 #include "response.h"
 #include "transport.h"
 
@@ -176,6 +178,21 @@ a_peer_that_is_gone_is_told_of(void **state)
 	response_init(&response, &transport);
 }
 
+static void
+what_is_our_fault_is_500(void **state)
+{
+	static const struct request request = {.id = "7"};
+	struct error error;
+
+	(void)state;
+	error_set(&error, ERROR_INTERNAL, "hidden");
+	response_error(&response, &request, &error);
+	assert_true(response_end(&response));
+	assert_non_null(strstr(sent, "Status: 500 Internal Server Error\r\n"));
+	assert_non_null(strstr(body(), "\"requestID\":\"7\""));
+	assert_null(strstr(sent, "hidden"));
+}
+
 /* Pieces that are made nonetheless go nowhere. */
 static void
 nothing_is_sent_to_who_is_gone(void **state)
@@ -202,6 +219,7 @@ main(void)
 	    TEST(without_memory_head_is_told_so),
 	    TEST(without_memory_in_the_middle_it_is_cut),
 	    TEST(a_peer_that_is_gone_is_told_of),
+	    TEST(what_is_our_fault_is_500),
 	    TEST(nothing_is_sent_to_who_is_gone),
 	};
 

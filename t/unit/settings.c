@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Tests of common/settings.
+ * Tests of common/settings. Linked with --wrap=readlink, by which the program may
+ * not know its own path.
  */
 #include "config.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "error.h"
 #include "settings.h"
@@ -72,6 +74,25 @@ tidy_environment(void **state)
 	return setenv("REPLICACHE_AUTH", "none", 1);
 }
 
+/* What the program's own path is to be; NULL: as it is, "": not to be had. */
+static const char *own_path;
+
+ssize_t __wrap_readlink(const char *path, char *to, size_t size);
+ssize_t __real_readlink(const char *path, char *to, size_t size);
+
+ssize_t
+__wrap_readlink(const char *path, char *to, size_t size)
+{
+	size_t length;
+
+	if (own_path == NULL)
+		return __real_readlink(path, to, size);
+	length = strlen(own_path);
+	assert_true(length <= size);
+	memcpy(to, own_path, length);
+	return length > 0 ? (ssize_t)length : -1;
+}
+
 /* NAME: the variable that must be told to be wrong; NULL, all is well. */
 static void
 judge(const char *environment, const char *value, const char *name)
@@ -91,6 +112,21 @@ judge(const char *environment, const char *value, const char *name)
 	    error.message[strlen(name)] != ':')
 		fail_msg("%s=%s: %d, %s", environment, value, result,
 		    error.message);
+}
+
+/* Then there is no file beside it. */
+static void
+a_program_may_not_know_where_it_is(void **state)
+{
+	static const char *const paths[] = {"", "nowhere"};
+
+	(void)state;
+	unsetenv("REPLICACHE_CONFIG");
+	for (size_t i = 0; i < LENGTH(paths); i++) {
+		own_path = paths[i];
+		judge("REPLICACHE_CONFIG", "", NULL);
+	}
+	own_path = NULL;
 }
 
 static void
@@ -324,6 +360,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    TEST(defaults_hold),
+	    TEST(a_program_may_not_know_where_it_is),
 	    TEST(the_environment_is_heard),
 	    TEST(numbers_have_bounds),
 	    TEST(what_is_no_number_is_refused),
