@@ -73,17 +73,19 @@ is_socket_file(const char *path)
 	return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
-/* True if somebody accepts connections at ADDRESS. */
+/* True if it is known that nobody accepts connections at ADDRESS. */
 static bool
-is_live(const struct sockaddr_un *address)
+is_dead(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address,
-				   sizeof(*address)) == 0;
+	bool dead = fd >= 0 &&
+		    connect(fd, (const struct sockaddr *)address,
+			sizeof(*address)) < 0 &&
+		    (errno == ECONNREFUSED || errno == ENOENT);
 
 	if (fd >= 0)
 		close(fd);
-	return live;
+	return dead;
 }
 
 static int
@@ -106,7 +108,7 @@ bind_listen(int fd, const struct sockaddr_un *address, struct error *error)
 		if (!is_socket_file(path))
 			return error_set(error, ERROR_CONFIG,
 			    "%s: is there, and no socket", path);
-		if (is_live(address))
+		if (!is_dead(address))
 			return error_set(error, ERROR_CONFIG,
 			    "%s: another program listens there", path);
 		unlink(path);
