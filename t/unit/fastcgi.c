@@ -32,13 +32,15 @@ __wrap_FCGX_Init(void)
 
 /* How a process ends that has a signal come while libfcgi is made ready. */
 static int
-status_of_start(int signal)
+status_of_start(int number)
 {
 	int status = -1;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		signal_within = signal;
+		/* A shell has its background ignore this one. */
+		signal(SIGINT, SIG_DFL);
+		signal_within = number;
 		_exit(fastcgi_init() < 0 ? 1 : 0);
 	}
 	assert_true(pid > 0);

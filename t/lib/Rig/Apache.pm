@@ -76,7 +76,7 @@ our @ISA = ('Rig::Apache');
 
 use File::Copy qw(copy);
 
-use Rig::Place qw(program server_user spew);
+use Rig::Place qw(program server_user spew wait_until);
 use Rig::Program;
 
 sub modules
@@ -97,6 +97,22 @@ sub prepare
 	copy(program(), "$place/replicache.fcgi") or die "replicache.fcgi: $!";
 	chmod 0755, "$place/replicache.fcgi" or die "chmod: $!";
 	$self->configure(%{ $self->{environment} });
+}
+
+# Apache answers before the socket to the process that starts programs is there, and
+# its user's: until then it refuses.
+sub is_answering
+{
+	my ($self, $port) = @_;
+	return 0 if !$self->SUPER::is_answering($port);
+	return 1 if $self->{by} ne 'cgid';
+	my $user = server_user();
+	return eval {
+		wait_until(sub {
+			my ($socket) = glob "$self->{folder}/cgid*";
+			return defined $socket && (!$user || ((stat $socket)[4] // 0) == (getpwnam $user)[2]);
+		}, 'the CGI daemon', 20);
+	};
 }
 
 sub configure
