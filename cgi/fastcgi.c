@@ -184,7 +184,12 @@ fastcgi_open(int fd, long write_timeout, const struct fastcgi_owner *owner)
 	fastcgi->base.ops = &ops;
 	fastcgi->write_timeout = write_timeout;
 	fastcgi->owner = *owner;
-	FCGX_InitRequest(&fastcgi->request, -1, 0);
+	if (FCGX_InitRequest(&fastcgi->request, -1, 0) != 0) {
+		owner->closed(owner->context, fd);
+		close(fd);
+		free(fastcgi);
+		return NULL;
+	}
 	/* A connection that is open already: FCGX_Accept_r() goes on with it,
 	 * and fails with no listener to turn to. What the web server says of
 	 * keeping it is there afterwards. */

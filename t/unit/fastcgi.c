@@ -2,14 +2,19 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of cgi/fastcgi: what can't be seen of it from outside. Linked with
- * --wrap=FCGX_Init, in which a signal may come.
+ * --wrap=FCGX_Init, in which a signal may come, and --wrap=FCGX_InitRequest, which
+ * may fail.
  */
 #include "config.h"
 
 #include "unit.h"
 
+#include <fcgiapp.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +33,17 @@ __wrap_FCGX_Init(void)
 	if (signal_within != 0)
 		kill(getpid(), signal_within);
 	return rc;
+}
+
+static bool request_fails;
+
+int __wrap_FCGX_InitRequest(FCGX_Request *request, int fd, int flags);
+int __real_FCGX_InitRequest(FCGX_Request *request, int fd, int flags);
+
+int
+__wrap_FCGX_InitRequest(FCGX_Request *request, int fd, int flags)
+{
+	return request_fails ? -1 : __real_FCGX_InitRequest(request, fd, flags);
 }
 
 /* How a process ends that has a signal come while libfcgi is made ready. */
@@ -72,12 +88,42 @@ a_peer_that_goes_does_not_end_us(void **state)
 	assert_int_equal(status_of_start(0), 0);
 }
 
+static void
+count(void *context, int fd)
+{
+	(void)fd;
+	++*(int *)context;
+}
+
+/* Nothing is known of a request that libfcgi has not made ready. */
+static void
+a_request_that_is_not_ready_is_not_begun(void **state)
+{
+	int closed = 0, pair[2];
+	char byte;
+	const struct fastcgi_owner owner = {
+	    .closed = count, .context = &closed};
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	/* What malloc() gives is not zero. */
+	mallopt(M_PERTURB, 0x5a);
+	request_fails = true;
+	assert_null(fastcgi_open(pair[0], 1000, &owner));
+	request_fails = false;
+	mallopt(M_PERTURB, 0);
+	assert_int_equal(closed, 1);
+	assert_int_equal(recv(pair[1], &byte, 1, 0), 0);
+	close(pair[1]);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_ends_us_ends_us_as_it_starts),
 	    cmocka_unit_test(a_peer_that_goes_does_not_end_us),
+	    cmocka_unit_test(a_request_that_is_not_ready_is_not_begun),
 	};
 
 	return unit_run(tests);
