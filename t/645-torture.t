@@ -51,7 +51,8 @@ my (%done, %deaths);
 Rig::Place::use_program(Rig::Torture::program());
 my $cluster = Rig::Cluster->start;
 
-my @KINDS = defined $ENV{KINDS} ? split(' ', $ENV{KINDS}) : @Rig::Torture::KINDS;
+my @KINDS = grep { $_ ne 'library' || !Rig::Torture::spares_libraries() }
+    defined $ENV{KINDS} ? split(' ', $ENV{KINDS}) : @Rig::Torture::KINDS;
 
 sub wants { return !$ENV{PART} || $ENV{PART} eq $_[0] }
 

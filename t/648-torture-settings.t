@@ -13,31 +13,34 @@ use lib "$FindBin::Bin/lib";
 use File::Copy qw(copy);
 use Test::More;
 
-use Rig::Place qw(workdir start_process reap_process slurp spew);
+use Rig::Place qw(workdir start_process reap_process report_in slurp spew);
 use Rig::Torture;
 
+my $kinds = Rig::Torture::spares_libraries() ? 'own' : 'own library';
 my $folder = workdir();
 my $reins = Rig::Torture->new;
 
-# What it ended by and what it said.
+# What it ended by, what it dumped and what it said.
 sub run
 {
 	my ($program, $arguments, $environment) = @_;
 	open my $out, '>', "$folder/out" or die "$folder/out: $!";
+	open my $err, '>', "$folder/err" or die "$folder/err: $!";
 	my $pid = start_process([ $program, @$arguments, '--dump-config' ],
-		stdout => $out, stderr => $out, clean => 1,
+		stdout => $out, stderr => $err, clean => 1,
 		environment => { $reins->environment, REPLICACHE_AUTH => 'none', %$environment });
 	my $status = reap_process($pid, 20) // die "it does not end\n";
-	return ($status, slurp("$folder/out"));
+	return ($status, slurp("$folder/out"), slurp("$folder/err"));
 }
 
 # What is wrong with that.
 sub judge
 {
-	my ($seen, $status, $said, $usual) = @_;
+	my ($seen, $status, $dumped, $said, $usual) = @_;
+	return report_in($said) if report_in($said);
 	# Who can't tell whether a password is in it does not show it.
-	$said =~ s/^# (\w+) is set, but not shown/$usual =~ m{^($1 = .*?)  # }m ? $1 : ''/gme;
-	return $said eq $usual ? () : "dumped other settings: $said" if $status == 0;
+	$dumped =~ s/^# (\w+) is set, but not shown/$usual =~ m{^($1 = .*?)  # }m ? $1 : ''/gme;
+	return $dumped eq $usual ? () : "dumped other settings: $dumped" if $status == 0;
 	return () if Rig::Torture::death($seen, $status, $said);
 	return "ended by $status: $said" if ($status & 127) != 0;
 	return $said =~ /^replicache: error .+/m ? () : 'says nothing';
@@ -67,17 +70,17 @@ my %way = (
 );
 
 for my $name (sort keys %way) {
-	$reins->arm(kind => 'own library', mode => 'count');
+	$reins->arm(kind => $kinds, mode => 'count');
 	my ($status, $usual) = run(@{ $way{$name} });
 	my $count = $reins->disarm->{count};
 	is($status, 0, "$name: it is read");
 	my (@wrong, %failed);
 	for my $at (1 .. $count) {
-		$reins->arm(kind => 'own library', mode => 'once', at => $at);
-		my ($status, $said) = run(@{ $way{$name} });
+		$reins->arm(kind => $kinds, mode => 'once', at => $at);
+		my ($status, @said) = run(@{ $way{$name} });
 		my $seen = $reins->disarm;
 		$failed{$status == 0 ? 'read all the same' : 'refused'}++;
-		push @wrong, map { "$at ($seen->{first}): $_" } judge($seen, $status, $said, $usual);
+		push @wrong, map { "$at ($seen->{first}): $_" } judge($seen, $status, @said, $usual);
 	}
 	is(join("\n", @wrong), '', "$name: all the same, or refused by name");
 	note("$count calls: ", join ', ', map { "$failed{$_} $_" } sort keys %failed);
