@@ -48,6 +48,7 @@ note("SCALE=$SCALE SEED=$SEED");
 
 my $begun = time;
 my (%done, %deaths);
+plan skip_all => Rig::Torture::unfit() if Rig::Torture::unfit();
 Rig::Place::use_program(Rig::Torture::program());
 my $cluster = Rig::Cluster->start;
 

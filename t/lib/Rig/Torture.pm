@@ -67,6 +67,10 @@ sub program { return builddir() . '/t/torture/program' }
 # allocations of libraries are left alone.
 sub spares_libraries { return slurp(program()) =~ /__asan_init/ }
 
+# Why there is no torture with this build: ThreadSanitizer follows memory by its own
+# malloc(), before which no other may stand.
+sub unfit { return slurp(program()) =~ /__tsan_init/ ? 'ThreadSanitizer has a malloc() of its own' : undef }
+
 sub new
 {
 	my ($class) = @_;
