@@ -176,20 +176,16 @@ fastcgi_open(int fd, long write_timeout, const struct fastcgi_owner *owner)
 {
 	struct fastcgi *fastcgi = malloc(sizeof(*fastcgi));
 
-	if (fastcgi == NULL) {
-		owner->closed(owner->context, fd);
-		close(fd);
-		return NULL;
-	}
-	fastcgi->base.ops = &ops;
-	fastcgi->write_timeout = write_timeout;
-	fastcgi->owner = *owner;
-	if (FCGX_InitRequest(&fastcgi->request, -1, 0) != 0) {
+	if (fastcgi == NULL ||
+	    FCGX_InitRequest(&fastcgi->request, -1, 0) != 0) {
 		owner->closed(owner->context, fd);
 		close(fd);
 		free(fastcgi);
 		return NULL;
 	}
+	fastcgi->base.ops = &ops;
+	fastcgi->write_timeout = write_timeout;
+	fastcgi->owner = *owner;
 	/* A connection that is open already: FCGX_Accept_r() goes on with it,
 	 * and fails with no listener to turn to. What the web server says of
 	 * keeping it is there afterwards. */
