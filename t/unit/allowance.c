@@ -8,6 +8,8 @@
 
 #include "unit.h"
 
+#include "memory.h"
+
 #include <pthread.h>
 #include <stdio.h>
 
@@ -19,16 +21,7 @@
 
 static struct allowance *allowance;
 
-static bool no_memory;
-
-void *__wrap_malloc(size_t size);
-void *__real_malloc(size_t size);
-
-void *
-__wrap_malloc(size_t size)
-{
-	return no_memory ? NULL : __real_malloc(size);
-}
+UNIT_WRAP_MALLOC
 
 static bool
 take(const char *user, size_t count, int64_t now)

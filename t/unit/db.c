@@ -10,6 +10,8 @@
 
 #include "unit.h"
 
+#include "memory.h"
+
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -46,16 +48,7 @@ static atomic_bool goes, refuses; /* at the first statement */
 static struct db *db;
 static struct error error;
 
-static bool no_memory;
-
-void *__wrap_malloc(size_t size);
-void *__real_malloc(size_t size);
-
-void *
-__wrap_malloc(size_t size)
-{
-	return no_memory ? NULL : __real_malloc(size);
-}
+UNIT_WRAP_MALLOC
 
 PQconninfoOption *__wrap_PQconninfo(PGconn *conn);
 PQconninfoOption *__real_PQconninfo(PGconn *conn);

@@ -8,6 +8,8 @@
 
 #include "unit.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -40,16 +42,7 @@ static bool waits;
 static int fails; /* errno, once */
 static sem_t entered, go_on;
 
-static bool no_memory;
-
-void *__wrap_realloc(void *block, size_t size);
-void *__real_realloc(void *block, size_t size);
-
-void *
-__wrap_realloc(void *block, size_t size)
-{
-	return no_memory ? NULL : __real_realloc(block, size);
-}
+UNIT_WRAP_REALLOC
 
 /* How much later it is, s. */
 static time_t later;

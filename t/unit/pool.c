@@ -8,7 +8,6 @@
 
 #include "unit.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 

@@ -8,6 +8,8 @@
 
 #include "unit.h"
 
+#include "memory.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,16 +24,7 @@ static char sent[4 * RESPONSE_PIECE];
 static size_t sent_length;
 static int writes, writes_before_end;
 
-static bool no_memory;
-
-void *__wrap_realloc(void *block, size_t size);
-void *__real_realloc(void *block, size_t size);
-
-void *
-__wrap_realloc(void *block, size_t size)
-{
-	return no_memory ? NULL : __real_realloc(block, size);
-}
+UNIT_WRAP_REALLOC
 
 static int
 take_bytes(struct transport *transport, const char *bytes, size_t size)

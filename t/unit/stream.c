@@ -8,6 +8,8 @@
 
 #include "unit.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,16 +46,7 @@ __wrap_send(int fd, const void *bytes, size_t size, int flags)
 	return (ssize_t)size;
 }
 
-static bool no_memory;
-
-void *__wrap_malloc(size_t size);
-void *__real_malloc(size_t size);
-
-void *
-__wrap_malloc(size_t size)
-{
-	return no_memory ? NULL : __real_malloc(size);
-}
+UNIT_WRAP_MALLOC
 
 static int
 begin(void **state)
