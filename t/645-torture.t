@@ -293,6 +293,17 @@ sub try_first
 	return ($seen, @wrong);
 }
 
+# No call fails any more: the stream tells of the next commit, or has ended.
+sub hear_on
+{
+	my ($stream, $seen, @wrong) = @_;
+	commit();
+	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
+	$stream->close;
+	return ($seen, ended($seen)) if !$program->is_alive;
+	return ($seen, @wrong);
+}
+
 # The connection that LISTENs is lost, and made again, while there are commits.
 sub try_listen
 {
@@ -307,11 +318,7 @@ sub try_listen
 	commit();
 	is_served($stream, 0.4);
 	my $seen = $reins->disarm;
-	commit();
-	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
-	$stream->close;
-	return ($seen, ended($seen)) if !$program->is_alive;
-	return ($seen, @wrong);
+	return hear_on($stream, $seen, @wrong);
 }
 
 # A heartbeat is due.
@@ -325,11 +332,7 @@ sub try_beat
 	$reins->arm(%arm);
 	$stream->read_more(BEATS * BEAT_MS / 1000);
 	my $seen = $reins->disarm;
-	commit();
-	push @wrong, 'neither a poke nor an end' unless is_served($stream, 20);
-	$stream->close;
-	return ($seen, ended($seen)) if !$program->is_alive;
-	return ($seen, @wrong);
+	return hear_on($stream, $seen, @wrong);
 }
 
 if (wants('streams')) {
