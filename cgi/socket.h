@@ -26,8 +26,9 @@ bool socket_is_fcgid(int fd);
 /*
  * Makes a Unix socket at PATH, mode 0660: whoever can open it is trusted to be
  * the web server. A socket left behind by a dead server is replaced; one
- * that a live server listens on is not, nor is what is no socket: ERROR_CONFIG,
- * as for whatever else hinders. Gives the descriptor.
+ * that a live server listens on is not, or of which nobody can tell, nor is
+ * what is no socket: ERROR_CONFIG, as for whatever else hinders. Gives the
+ * descriptor.
  */
 int socket_bind(const char *path, struct error *error);
 
