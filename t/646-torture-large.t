@@ -20,7 +20,6 @@ use Rig::Torture;
 
 use constant LARGE => 300_000;
 
-plan skip_all => Rig::Torture::unfit() if Rig::Torture::unfit();
 Rig::Place::use_program(Rig::Torture::program());
 my $cluster = Rig::Cluster->start;
 my $database = $cluster->database('cases');

@@ -22,8 +22,6 @@ use Rig::Torture;
 # The first of OpenSSL's is among these.
 use constant CALLS => 60;
 
-plan skip_all => Rig::Torture::unfit() if Rig::Torture::unfit();
-plan skip_all => 'a sanitizer sees what OpenSSL leaves' if Rig::Torture::spares_libraries();
 
 Rig::Place::use_program(Rig::Torture::program());
 my $cluster = Rig::Cluster->start;

@@ -16,8 +16,7 @@ use Test::More;
 use Rig::Place qw(workdir start_process reap_process report_in slurp spew);
 use Rig::Torture;
 
-plan skip_all => Rig::Torture::unfit() if Rig::Torture::unfit();
-my $kinds = Rig::Torture::spares_libraries() ? 'own' : 'own library';
+my $kinds = 'own library';
 my $folder = workdir();
 my $reins = Rig::Torture->new;
 

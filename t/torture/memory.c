@@ -14,22 +14,30 @@
 #include "torture.h"
 
 /* What really allocates: libc, or the sanitizer that stands before it. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED_MALLOC
 #define REAL(name) __interceptor_##name
 
-/* Memory of the dynamic linker's, which the sanitizer knows by who has called
- * malloc(): that is us, here. */
+/* What libraries leave behind, for which the sanitizer has to see through them:
+ * the dynamic linker, what the sanitizer knows to be its by who has called
+ * malloc(), which is us, here; OpenSSL 3.0, its default context if there is no
+ * memory to make it, which it tries but once, and names it could not add to its
+ * own. */
 const char *__lsan_default_suppressions(void);
+const char *__asan_default_options(void);
 
 const char *
 __lsan_default_suppressions(void)
 {
-	return "leak:_dl_map_object_deps\n";
+	return "leak:_dl_map_object_deps\n"
+	       "leak:OSSL_LIB_CTX_get0_global_default\n"
+	       "leak:EVP_KEYMGMT_do_all_provided\n"
+	       "leak:OBJ_NAME_do_all\n";
+}
+
+const char *
+__asan_default_options(void)
+{
+	return "fast_unwind_on_malloc=0";
 }
 #else
 #define REAL(name) __libc_##name

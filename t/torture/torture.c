@@ -10,6 +10,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct object {
 
 static struct torture_shared *shared;
 static atomic_bool over;
+static _Thread_local bool spared;
 static struct object objects[OBJECTS_MAX];
 static size_t object_count;
 
@@ -72,13 +74,16 @@ find_caller(const void *caller)
 static void
 note(char *to, const char *name, const char *caller)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	size_t room = sizeof(shared->first);
 	size_t n = strnlen(name, room / 2);
 
+	pthread_mutex_lock(&lock);
 	memcpy(to, name, n);
 	to[n++] = ' ';
 	strncpy(to + n, caller[0] == '\0' ? "program" : caller, room - n - 1);
 	to[room - 1] = '\0';
+	pthread_mutex_unlock(&lock);
 }
 
 /* What called what, up to the call that fails: frames by their place in their
@@ -151,8 +156,14 @@ decide(enum torture_kind kind, const char *name, const char *caller)
 static bool
 is_on(void)
 {
-	return shared != NULL && !atomic_load(&over) &&
+	return shared != NULL && !atomic_load(&over) && !spared &&
 	       shared->mode != TORTURE_OFF;
+}
+
+void
+torture_spare(bool now)
+{
+	spared = now;
 }
 
 bool

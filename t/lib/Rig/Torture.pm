@@ -62,15 +62,6 @@ sub death
 # The program; it does what replicache.fcgi does.
 sub program { return builddir() . '/t/torture/program' }
 
-# AddressSanitizer ends a program in which libc has no memory for itself, and can't tell
-# what a library leaves then, as OpenSSL does, from what the program does: with it, the
-# allocations of libraries are left alone.
-sub spares_libraries { return slurp(program()) =~ /__asan_init/ }
-
-# Why there is no torture with this build: ThreadSanitizer follows memory by its own
-# malloc(), before which no other may stand.
-sub unfit { return slurp(program()) =~ /__tsan_init/ ? 'ThreadSanitizer has a malloc() of its own' : undef }
-
 sub new
 {
 	my ($class) = @_;
