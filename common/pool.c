@@ -7,8 +7,8 @@
 
 #include "pool.h"
 
-#include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -37,7 +37,7 @@ struct slot {
 struct pool {
 	const struct settings *settings;
 	pthread_mutex_t lock;
-	pthread_cond_t back; /* a slot became free or idle */
+	pthread_cond_t back; /* a slot became free or idle, or a pause ended */
 	struct slot *slots;
 	size_t size;
 	unsigned generation;
@@ -113,19 +113,41 @@ choose(struct pool *pool)
 	return best;
 }
 
-static struct slot *
-wait_slot(struct pool *pool)
+static bool
+is_paused(const struct pool *pool)
 {
-	int64_t until = clock_ms() + pool->settings->connect_timeout;
-	struct timespec at = {.tv_sec = (time_t)(until / 1000),
-	    .tv_nsec = (until % 1000) * 1000000};
-	struct slot *slot;
+	return pool->pause > 0 && clock_ms() < pool->retry_at;
+}
 
-	while ((slot = choose(pool)) == NULL)
-		if (pthread_cond_timedwait(&pool->back, &pool->lock, &at) ==
-		    ETIMEDOUT)
-			return choose(pool);
-	return slot;
+/* Whether there is one that may come back. */
+static bool
+is_one_lent(const struct pool *pool)
+{
+	for (size_t i = 0; i < pool->size; i++)
+		if (pool->slots[i].out && pool->slots[i].db != NULL)
+			return true;
+	return false;
+}
+
+/* Waits until UNTIL, or the end of the pause, for a change; false: it is UNTIL.
+ */
+static bool
+wait_back(struct pool *pool, int64_t until, bool may_connect)
+{
+	int64_t now = clock_ms(), next = until;
+	struct timespec at;
+
+	if (now >= until)
+		return false;
+	if (may_connect)
+		next =
+		    is_paused(pool) ? pool->retry_at : now + POOL_PAUSE_MIN_MS;
+	if (next > until)
+		next = until;
+	at.tv_sec = (time_t)(next / 1000);
+	at.tv_nsec = (next % 1000) * 1000000;
+	pthread_cond_timedwait(&pool->back, &pool->lock, &at);
+	return true;
 }
 
 /*
@@ -142,6 +164,7 @@ note_connect(struct pool *pool, const struct db *db, unsigned made,
 		if (pool->pause > 0)
 			log_info("the database is reachable again");
 		pool->pause = 0;
+		pthread_cond_broadcast(&pool->back);
 		return;
 	}
 	if (pool->made != made)
@@ -163,6 +186,9 @@ connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 	unsigned made = pool->made;
 	struct db *db;
 
+	/* One tries, after a pause; the others wait for what it finds. */
+	if (pool->pause > 0)
+		pool->retry_at = clock_ms() + pool->pause;
 	pthread_mutex_unlock(&pool->lock);
 	db = db_open(pool->settings, error);
 	if (db != NULL)
@@ -174,31 +200,43 @@ connect_slot(struct pool *pool, struct slot *slot, struct error *error)
 	return db;
 }
 
+/* The connection of SLOT, or a new one into it; NULL: there is none now. */
 static struct db *
-take(struct pool *pool, struct error *error)
+take_slot(struct pool *pool, struct slot *slot, struct error *error)
 {
-	struct db *db = NULL;
-	struct slot *slot;
-
-	pthread_mutex_lock(&pool->lock);
-	slot = wait_slot(pool);
 	if (slot == NULL) {
 		error_set(error, ERROR_UNAVAILABLE,
 		    "all connections to the database are in use");
-	} else if (slot->db != NULL) {
-		slot->out = 1;
-		db = slot->db;
-	} else if (pool->pause > 0 && clock_ms() < pool->retry_at) {
+		return NULL;
+	}
+	if (slot->db == NULL && is_paused(pool)) {
 		error_set(error, ERROR_UNAVAILABLE,
 		    "the database could not be reached a moment ago");
-	} else {
-		slot->out = 1;
-		db = connect_slot(pool, slot, error);
-		if (db == NULL) {
-			slot->out = 0;
-			pthread_cond_signal(&pool->back);
-		}
+		return NULL;
 	}
+	slot->out = 1;
+	if (slot->db == NULL && connect_slot(pool, slot, error) == NULL) {
+		slot->out = 0;
+		pthread_cond_signal(&pool->back);
+	}
+	return slot->db;
+}
+
+/* Where no new one is to be had, but others are lent, the database may give
+ * fewer than the pool would take: then one of those serves, too. */
+static struct db *
+take(struct pool *pool, struct error *error)
+{
+	int64_t until = clock_ms() + pool->settings->connect_timeout;
+	struct slot *slot;
+	struct db *db;
+
+	pthread_mutex_lock(&pool->lock);
+	do {
+		slot = choose(pool);
+		db = take_slot(pool, slot, error);
+	} while (db == NULL && (slot == NULL || is_one_lent(pool)) &&
+		 wait_back(pool, until, slot != NULL));
 	pthread_mutex_unlock(&pool->lock);
 	return db;
 }

@@ -5,8 +5,9 @@
  *
  * A connection is out only while a request or batch uses it. One that comes
  * back with anything open or broken is closed, never reused. After a failed
- * connect the pool fails at once for a moment that grows (with jitter)
- * while the failures last, so that a database that is down is not stormed.
+ * connect none is tried for a moment that grows (with jitter) while the
+ * failures last, so that a database that is down is not stormed: unless one is
+ * out that may come back, the pool fails at once then.
  */
 #ifndef REPLICACHE_POOL_H
 #define REPLICACHE_POOL_H
@@ -32,8 +33,9 @@ void pool_watch(struct pool *pool, void (*begin)(void *context),
 void pool_free(struct pool *pool);
 
 /*
- * Takes a connection, waiting up to connect_timeout for one to come back
- * when all are out. ERROR_UNAVAILABLE on failure.
+ * Takes a connection. When all are out, or those that are out are all that the
+ * database gives, it waits up to connect_timeout for one to come back.
+ * ERROR_UNAVAILABLE on failure.
  */
 struct db *pool_get(struct pool *pool, struct error *error);
 

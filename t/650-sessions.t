@@ -72,24 +72,51 @@ $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($databa
     REPLICACHE_CONNECT_TIMEOUT => 300, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
 my $holder = $cluster->session($database);
 $holder->query('begin; lock table item in access exclusive mode');
-my @waiting = map { [ Rig::Fastcgi::request_bytes(@$_), $program->connect ] }
-    [ push_params('g', [ 'd', 1, 'putItem', '{"id":"y","body":1}' ]) ], [ pull_params('g') ];
-for my $n (1 .. @waiting) {
-	my ($bytes, $peer) = @{ $waiting[ $n - 1 ] };
-	$peer->send_raw($bytes);
-	wait_until(sub {
-		$session->value(q(select count(*) from pg_stat_activity
-			where datname = current_database() and wait_event_type = 'Lock')) == $n
-	}, "$n to wait", 30);
+my @waiting;
+
+sub send_one
+{
+	push @waiting, $program->connect;
+	$waiting[-1]->send_raw(Rig::Fastcgi::request_bytes(@_));
 }
+
+sub waiting_sessions
+{
+	return $session->value(q(select count(*) from pg_stat_activity
+		where datname = current_database() and wait_event_type = 'Lock'));
+}
+
+send_one(push_params('g', [ 'd', 1, 'putItem', '{"id":"y","body":1}' ]));
+wait_until(sub { waiting_sessions() == 1 }, 'a push to wait', 30);
+send_one(pull_params('g'));
+wait_until(sub { waiting_sessions() == 2 }, 'a pull to wait', 30);
 my $answer = $program->request(pull_params('g'));
 is($answer->{status}, 503, 'a pull finds no session');
 like($answer->{body}, qr/"unavailable"/, 'and is told so');
 ok(defined $answer->{headers}{'retry-after'}, 'and when to come again');
 like($program->log, qr/all connections to the database are in use/, 'the log says why');
 $holder->query('commit');
-is($_->[1]->answer(60)->{status}, 200, 'who waited is answered') for @waiting;
-$_->[1]->close for @waiting;
+is($_->answer(60)->{status}, 200, 'who waited is answered') for @waiting;
+$_->close for @waiting;
 is($program->request(pull_params('g'))->{status}, 200, 'and then the pull');
+is($program->stop, 0, 'it ends in order');
+
+# The database gives fewer sessions than the pool may have: who finds none waits for
+# one of those there are.
+$program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 4,
+    REPLICACHE_CONNECT_TIMEOUT => 30_000, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
+# Two are this test's.
+$cluster->admin->query('alter role app connection limit 3');
+$holder->query('begin; lock table item in access exclusive mode');
+@waiting = ();
+send_one(push_params('g', [ 'e', 1, 'putItem', '{"id":"y","body":2}' ]));
+wait_until(sub { waiting_sessions() == 1 }, 'the push to wait', 30);
+send_one(pull_params('g'));
+wait_until(sub { $program->log =~ /no connection to the database: .*too many connections/ }, 'a pull to be refused a session', 30);
+send_one(pull_params("g$_")) for 1 .. 3;
+$holder->query('commit');
+is($_->answer(60)->{status}, 200, 'answered by the only session') for @waiting;
+$_->close for @waiting;
+$cluster->admin->query('alter role app connection limit -1');
 is($program->stop, 0, 'it ends in order');
 done_testing;

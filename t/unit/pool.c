@@ -8,6 +8,7 @@
 
 #include "unit.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,6 +26,7 @@ static struct error error;
 
 static long later; /* ms */
 static int tried;
+static bool asked_meanwhile; /* by another one, while the first one tries */
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
@@ -50,6 +52,10 @@ __wrap_db_open(const struct settings *from, struct error *why)
 {
 	(void)from;
 	tried++;
+	if (asked_meanwhile) {
+		asked_meanwhile = false;
+		assert_null(pool_get(pool, why));
+	}
 	error_set(why, ERROR_UNAVAILABLE, "nobody is there");
 	return NULL;
 }
@@ -85,6 +91,19 @@ a_failure_is_followed_by_a_pause(void **state)
 	assert_int_equal(tried, 1);
 }
 
+/* Nor does everybody who asks when it is over. */
+static void
+after_a_pause_one_tries(void **state)
+{
+	(void)state;
+	assert_null(pool_get(pool, &error));
+	later += PAUSE_MAX_MS;
+	asked_meanwhile = true;
+	assert_null(pool_get(pool, &error));
+	assert_false(asked_meanwhile);
+	assert_int_equal(tried, 2);
+}
+
 static void
 pauses_grow(void **state)
 {
@@ -117,6 +136,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    TEST(a_failure_is_followed_by_a_pause),
+	    TEST(after_a_pause_one_tries),
 	    TEST(pauses_grow),
 	    TEST(no_pause_is_longer_than_the_longest),
 	};
