@@ -108,14 +108,6 @@ sub with
 	is($own->stop, 0, 'ended in order') or diag($own->log);
 }
 
-sub metric
-{
-	my ($own, $name) = @_;
-	my $text = $own->request(Rig::Program::params('GET', '/metrics'))->{body};
-	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
-	return $value;
-}
-
 subtest 'a long-poll that waits in vain' => sub {
 	with(sub {
 		my ($own) = @_;
@@ -174,7 +166,7 @@ subtest 'no thread is held' => sub {
 	with(sub {
 		my ($own) = @_;
 		my @stream = map { stream($own, poll => $_ % 2, version => version()) } 1 .. 40;
-		wait_until(sub { metric($own, 'streams{kind="stream"}') == 20 }, 'the streams', 10);
+		wait_until(sub { $own->metric('streams{kind="stream"}') == 20 }, 'the streams', 10);
 		my $answer = $own->request(push_params('w', [ 'w', 1, 'note', '1' ]), seconds => 5);
 		is($answer->{status}, 200, 'the only worker serves a push');
 		my $version = version();
@@ -188,7 +180,7 @@ subtest 'limits' => sub {
 	with(sub {
 		my ($own) = @_;
 		my @stream = map { stream($own, version => version(), poll => $_) } 0, 1;
-		wait_until(sub { metric($own, 'streams{kind="longpoll"}') == 1 && metric($own, 'listening') },
+		wait_until(sub { $own->metric('streams{kind="longpoll"}') == 1 && $own->metric('listening') },
 			'both', 10);
 		for my $poll (0, 1) {
 			my $more = stream($own, version => version(), poll => $poll);
@@ -208,8 +200,8 @@ subtest 'peers that go away' => sub {
 		my ($own) = @_;
 		my $held = sub {
 			my ($each) = @_;
-			wait_until(sub { metric($own, 'streams{kind="stream"}') == $each
-				&& metric($own, 'streams{kind="longpoll"}') == $each }, "$each of each", 10);
+			wait_until(sub { $own->metric('streams{kind="stream"}') == $each
+				&& $own->metric('streams{kind="longpoll"}') == $each }, "$each of each", 10);
 		};
 		my $version = version();
 		stream($own)->poke(5);
@@ -276,18 +268,18 @@ subtest 'a reader that is stuck' => sub {
 		my ($own) = @_;
 		my $stuck = stream($own, version => version());
 		my $other = stream($own, version => version());
-		wait_until(sub { metric($own, 'streams{kind="stream"}') == 2 }, 'both', 5);
+		wait_until(sub { $own->metric('streams{kind="stream"}') == 2 }, 'both', 5);
 		my $slowest = 0;
 		wait_until(sub {
 			my $start = time;
 			my $version = commit();
 			1 while ($other->poke(5) // die "no poke\n") < $version;
 			$slowest = time - $start if time - $start > $slowest;
-			metric($own, 'streams_ended_total{reason="stuck"}') == 1;
+			$own->metric('streams_ended_total{reason="stuck"}') == 1;
 		}, 'it to be dropped', 20);
 		pass('is dropped');
 		cmp_ok($slowest, '<', 1, 'the other is poked in time');
-		is(metric($own, 'streams{kind="stream"}'), 1, 'and stays');
+		is($own->metric('streams{kind="stream"}'), 1, 'and stays');
 	}, REPLICACHE_WRITE_TIMEOUT => 400, REPLICACHE_POKE_HEARTBEAT => 10);
 };
 
@@ -298,11 +290,11 @@ subtest 'a reader that reads on' => sub {
 		my $other = stream($own, version => version());
 		$other->block(5);
 		# Of those, more to it than its socket takes.
-		wait_until(sub { $other->poke(0); metric($own, 'heartbeats_total') > 400 }, 'it to be full', 20);
+		wait_until(sub { $other->poke(0); $own->metric('heartbeats_total') > 400 }, 'it to be full', 20);
 		my $version = commit();
 		is($other->poke(5), $version, 'the other is poked');
 		is($slow->poke(5), $version, 'it is, when it reads');
-		is(metric($own, 'streams{kind="stream"}'), 2, 'both stay');
+		is($own->metric('streams{kind="stream"}'), 2, 'both stay');
 	}, REPLICACHE_WRITE_TIMEOUT => 30000, REPLICACHE_POKE_HEARTBEAT => 10);
 };
 
@@ -311,7 +303,7 @@ subtest 'TERM' => sub {
 	my @stream = map { stream($own, version => version()) } 1 .. 10;
 	my @poll = map { poll($own, version => version()) } 1 .. 2;
 	$_->block(5) for @stream;
-	wait_until(sub { metric($own, 'streams{kind="longpoll"}') == 2 && metric($own, 'listening') },
+	wait_until(sub { $own->metric('streams{kind="longpoll"}') == 2 && $own->metric('listening') },
 		'the polls', 10);
 	my $start = time;
 	kill 'TERM', $own->pid;
@@ -362,7 +354,7 @@ subtest 'the connection that listens is dead, but was not closed' => sub {
 		};
 		ok($told->($_), 'a stream is poked nevertheless') for @stream;
 		is_version($poll->answer(20), $version, 'a poll is answered');
-		cmp_ok(metric($own, 'listen_lost_total'), '>=', 1, 'it was given up');
+		cmp_ok($own->metric('listen_lost_total'), '>=', 1, 'it was given up');
 		kill 'CONT', $backend;
 		$version = commit();
 		ok($told->($_), 'changes are seen again') for @stream;
@@ -383,10 +375,10 @@ subtest 'the connection that listens, when nobody has been interested for long' 
 		is($stream->poke(1), undef, 'while somebody is');
 		ok(wait_until(sub { $session->value($listens) }, 'it to be there', 5), 'it stays');
 		$stream->close;
-		wait_until(sub { metric($own, 'streams{kind="stream"}') == 0 }, 'the stream to be ended', 5);
+		wait_until(sub { $own->metric('streams{kind="stream"}') == 0 }, 'the stream to be ended', 5);
 		$clock->set(ahead => 240);
 		wait_until(sub { !defined $session->value($listens) }, 'it to be closed', 10);
-		is(metric($own, 'listening'), 0, 'as the metrics say');
+		is($own->metric('listening'), 0, 'as the metrics say');
 		my $missed = commit();
 		is(stream($own, version => $missed - 1)->poke(5), $missed, 'who comes then is told what was missed');
 		$stream = stream($own, version => $missed);

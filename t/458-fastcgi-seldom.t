@@ -86,17 +86,12 @@ subtest 'a poke without a database' => sub {
 subtest 'changes that can not be seen' => sub {
 	my $program = Rig::Program->start(%environment, REPLICACHE_METRICS => 'on',
 		REPLICACHE_LISTEN_DATABASE => $cluster->conninfo('later'));
-	my $metric = sub {
-		my ($value) = $program->request(Rig::Program::params('GET', '/metrics'))->{body}
-		    =~ /^replicache_\Q$_[0]\E (\d+)$/m;
-		return $value;
-	};
 	my $stream = Rig::Stream->fastcgi($program);
 	is($stream->status, 200, 'a stream is opened');
 	wait_until(sub { $program->log =~ /later/ }, 'the program to complain');
 	$stream->close;
-	wait_until(sub { $metric->('streams{kind="stream"}') == 0 }, 'the stream to go');
-	is($metric->('listening'), 0, 'nobody listens');
+	wait_until(sub { $program->metric('streams{kind="stream"}') == 0 }, 'the stream to go');
+	is($program->metric('listening'), 0, 'nobody listens');
 	$stream = Rig::Stream->fastcgi($program);
 	is($stream->status, 200, 'another one is opened');
 	my $made = $cluster->database('cases');

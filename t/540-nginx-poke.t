@@ -55,20 +55,12 @@ sub push_one
 	return version();
 }
 
-sub metric
-{
-	my ($name) = @_;
-	my $text = $program->request(Rig::Program::params('GET', '/metrics'))->{body};
-	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
-	return $value;
-}
-
 # Waits until so many streams (or longpolls) are held.
 sub held
 {
 	my ($kind, $count, $name, $seconds) = @_;
 	my $start = time;
-	wait_until(sub { metric(qq(streams{kind="$kind"})) == $count }, "$count of $kind",
+	wait_until(sub { $program->metric(qq(streams{kind="$kind"})) == $count }, "$count of $kind",
 		$seconds // PATIENCE);
 	pass($name);
 	return time - $start;
@@ -118,12 +110,12 @@ subtest 'who goes away is freed' => sub {
 	my @poll = map { Rig::Stream->http($usual->path, version => $version, poll => 1) } 1 .. 10;
 	$_->status(PATIENCE) for @stream;
 	held('longpoll', 10, 'all are held');
-	my $before = metric('streams_ended_total{reason="gone"}');
+	my $before = $program->metric('streams_ended_total{reason="gone"}');
 	$_->close for @stream[0 .. 14], @poll;
 	my $took = held('stream', 5, 'streams are freed, without a word to them');
 	$took += held('longpoll', 0, 'long-polls too');
 	note(sprintf 'after %d ms', $took * 1000);
-	is(metric('streams_ended_total{reason="gone"}'), $before + 25, 'they count as gone');
+	is($program->metric('streams_ended_total{reason="gone"}'), $before + 25, 'they count as gone');
 	my $new = push_one($usual);
 	is($_->poke(PATIENCE), $new, 'the others go on') for @stream[15 .. 19];
 	$_->close for @stream;

@@ -93,14 +93,6 @@ sub commit
 	return version();
 }
 
-sub metric
-{
-	my ($name) = @_;
-	my $text = $program->request(Rig::Program::params('GET', '/metrics'))->{body};
-	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
-	return $value;
-}
-
 sub open_files { return scalar(() = glob "/proc/${\ $program->pid}/fd/*") }
 
 # None of them was missed, and nothing went wrong.
@@ -130,7 +122,7 @@ my ($memory, $descriptors) = (($program->memory)[0], open_files());
 subtest 'streams' => sub {
 	my $told = none_missed($hold->ask('open ' . ($streams - 1)), 'all are opened');
 	is($told->{reopened} + $told->{cut} + $told->{refused}, 0, 'each at once');
-	is(metric('streams{kind="stream"}'), $streams, 'the program has as many');
+	is($program->metric('streams{kind="stream"}'), $streams, 'the program has as many');
 	figure('%d streams opened in %.1f s', $streams, $told->{seconds});
 };
 
@@ -159,14 +151,14 @@ subtest 'other writers' => sub {
 };
 
 subtest 'a storm' => sub {
-	my ($pokes, $start) = (metric('pokes_total'), time);
+	my ($pokes, $start) = ($program->metric('pokes_total'), time);
 	$session->query(q(do $$ begin for n in 1 .. 3000 loop
 		insert into message (id, sender, content, ord) values ('s' || n, 's', 's', 1);
 		commit; end loop; end $$));
 	my $commits = 3000 / (time - $start);
 	none_missed($hold->ask('expect ' . version()), 'all are told of the last commit');
 	my $took = time - $start;
-	$pokes = (metric('pokes_total') - $pokes) / $streams;
+	$pokes = ($program->metric('pokes_total') - $pokes) / $streams;
 	cmp_ok($pokes, '<=', $took / 0.05 + 1, 'each at most once in 50 ms');
 	figure('%.0f commits a second: %.1f pokes a second to each', $commits, $pokes / $took);
 };
@@ -181,7 +173,7 @@ subtest 'the connection that listens is lost again and again' => sub {
 	}
 	latencies(none_missed($hold->wait(300), 'all are told of each push'), 'with losses');
 	# One that is lost before it has listened does not count.
-	cmp_ok(metric('listen_lost_total'), '>', 0, 'it was lost');
+	cmp_ok($program->metric('listen_lost_total'), '>', 0, 'it was lost');
 };
 
 subtest 'a tenth of the readers does not read' => sub {
@@ -194,10 +186,10 @@ subtest 'a tenth of the readers does not read' => sub {
 	my $told = $hold->ask("push $rounds $pause", 600);
 	is($told->{missing}, 0, 'again');
 	latencies($told, 'the others');
-	wait_until(sub { metric('streams_ended_total{reason="stuck"}') == $tenth }, 'them to be dropped', 60);
+	wait_until(sub { $program->metric('streams_ended_total{reason="stuck"}') == $tenth }, 'them to be dropped', 60);
 	pass('those that do not read are dropped');
 	none_missed($hold->ask('expect ' . commit()), 'the others stay', $streams - $tenth);
-	is(metric('streams{kind="stream"}'), $streams - $tenth, 'all of them');
+	is($program->metric('streams{kind="stream"}'), $streams - $tenth, 'all of them');
 	cmp_ok($told->{p99_ms}, '<', $latency, 'latency of the others') if defined $scale;
 };
 
@@ -207,7 +199,7 @@ sub close_all
 	my ($most) = @_;
 	my $start = time;
 	$hold->ask('close');
-	wait_until(sub { open_files() <= $most && metric('streams{kind="stream"}') == 0 },
+	wait_until(sub { open_files() <= $most && $program->metric('streams{kind="stream"}') == 0 },
 		"$most descriptors", defined $scale ? GONE_SECONDS : 60);
 	pass('the program has let go of all');
 	return time - $start;

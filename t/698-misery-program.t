@@ -148,7 +148,7 @@ SKIP: {
 	skip 'nginx is not installed', 1 if !Rig::Nginx::is_installed();
 
 	subtest 'the web server is reloaded, and started again' => sub {
-		my $program = Rig::Program->start(%database);
+		my $program = Rig::Program->start(%database, REPLICACHE_METRICS => 'on');
 		my $nginx = Rig::Nginx->start($program->path, "fastcgi_buffering off;\n", workers => 2);
 		my $conf = "$nginx->{folder}/conf";
 		spew($conf, "worker_shutdown_timeout 5s;\n" . slurp($conf));
@@ -181,10 +181,13 @@ SKIP: {
 		is($reloads->{none} // 0, 0, 'no request failed by a reload');
 
 		$load = Rig::Patient->start($session, $ask);
-		for (1 .. $SCALE) {
+		my $opened = sub { $program->metric('streams_opened_total{kind="stream"}') };
+		my $first = $opened->();
+		for my $times (1 .. $SCALE) {
 			$nginx->stop;
 			$nginx = $nginx->again;
 			$load->wait_done(10);
+			wait_until(sub { $opened->() >= $first + 10 * $times }, 'streams to come back', 30);
 		}
 		check_end('restart', $load, $program, $before + 10, 'none', 502);
 		spew($over, '');

@@ -155,6 +155,15 @@ sub request
 	return $answer;
 }
 
+# What /metrics says of NAME, with its labels if it has any; REPLICACHE_METRICS is on.
+sub metric
+{
+	my ($self, $name) = @_;
+	my $text = $self->request(params('GET', '/metrics'))->{body};
+	my ($value) = $text =~ /^replicache_\Q$name\E (\d+)$/m;
+	return $value;
+}
+
 # What was logged since the last call.
 sub new_log
 {
