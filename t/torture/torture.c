@@ -59,9 +59,9 @@ add_object(struct dl_phdr_info *info, size_t size, void *unused)
 	return 0;
 }
 
-/* The object that has the code at CALLER. What came later is a library. */
-static const char *
-find_caller(const void *caller)
+/* What came later is a library. */
+const char *
+torture_caller(const void *caller)
 {
 	uintptr_t at = (uintptr_t)caller;
 
@@ -169,7 +169,7 @@ torture_spare(bool now)
 bool
 torture_fails(enum torture_kind kind, const char *name, const void *caller)
 {
-	return is_on() && decide(kind, name, find_caller(caller));
+	return is_on() && decide(kind, name, torture_caller(caller));
 }
 
 bool
@@ -179,7 +179,7 @@ torture_fails_to_allocate(const char *name, const void *caller)
 
 	if (!is_on())
 		return false;
-	object = find_caller(caller);
+	object = torture_caller(caller);
 	return decide(
 	    object[0] == '\0' ? TORTURE_OWN : TORTURE_LIBRARY, name, object);
 }

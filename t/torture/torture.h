@@ -61,6 +61,9 @@ bool torture_fails(
 /* The same of an allocation, whose kind is its caller's. */
 bool torture_fails_to_allocate(const char *name, const void *caller);
 
+/* The file name of the library that has the code at CALLER; "" is the program. */
+const char *torture_caller(const void *caller);
+
 /* From here on no call of this thread's fails, or is counted; or again it may. */
 void torture_spare(bool spared);
 
