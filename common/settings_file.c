@@ -12,6 +12,7 @@
 #include "settings_table.h"
 
 #include <confuse.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,17 +54,43 @@ refuse(const struct file *file, const char *what, struct error *error)
 	    error, ERROR_CONFIG, "%s:%ld: %s", file->path, file->line, what);
 }
 
+/* Whether the complaint may be handed on: what it quotes of LINE is what that
+ * begins with, or a sign. Anything else may be the end of a password that a
+ * quote has cut in two. */
+static bool
+may_be_told(const char *line)
+{
+	const char *quoted = strchr(complaint, '\'');
+	size_t length;
+
+	if (quoted == NULL)
+		return true;
+	quoted++;
+	length = strlen(quoted);
+	while (length > 0 && quoted[length] != '\'')
+		length--;
+	if (length == 1 && ispunct((unsigned char)quoted[0]))
+		return true;
+	line += strspn(line, " \t");
+	return length > 0 && strncmp(line, quoted, length) == 0;
+}
+
 static int
-refuse_syntax(const struct file *file, struct error *error)
+refuse_syntax(const struct file *file, const char *line, struct error *error)
 {
 	static const char unknown[] = "no such option ";
 
+	if (strncmp(complaint, "premature", 9) == 0)
+		return refuse(file, "the line ends too early", error);
+	if (!may_be_told(line))
+		return refuse(file,
+		    "there is something behind the value (one with spaces, # "
+		    "or quotes in it needs quotes, and a \\ before its own)",
+		    error);
 	if (strncmp(complaint, unknown, sizeof(unknown) - 1) == 0)
 		return error_set(error, ERROR_CONFIG,
 		    "%s:%ld: no such setting: %s", file->path, file->line,
 		    complaint + sizeof(unknown) - 1);
-	if (strncmp(complaint, "premature", 9) == 0)
-		return refuse(file, "the line ends too early", error);
 	if (strncmp(complaint, "unexpected", 10) == 0)
 		return error_set(error, ERROR_CONFIG,
 		    "%s:%ld: %s (a value with such signs or spaces needs "
@@ -125,7 +152,7 @@ read_line(struct file *file, const char *line, struct error *error)
 	cfg_set_error_function(cfg, take_complaint);
 	complaint[0] = '\0';
 	if (cfg_parse_buf(cfg, line) != CFG_SUCCESS)
-		rc = refuse_syntax(file, error);
+		rc = refuse_syntax(file, line, error);
 	else
 		rc = take_all(file, cfg, error);
 	cfg_free(cfg);

@@ -120,7 +120,7 @@ subtest 'what is refused, and where' => sub {
 		'workers 3' => qr/missing equal sign/,
 		'workers =' => qr/ends too early/,
 		'workers' => qr/ends too early/,
-		'workers = 3 4' => qr/no such setting: '4'/,
+		'workers = 3 4' => qr/something behind the value.*quotes/,
 		'workers = {3}' => qr/unexpected token '\{'/,
 		'workers += 3' => qr/append/,
 		'workers = "3' => qr/ends too early/,
@@ -163,6 +163,20 @@ subtest 'what is refused, and where' => sub {
 	is($code, 0, 'a variable that is no setting');
 	like($out, qr/warning REPLICACHE_WORKER: no such setting/, 'is warned of');
 	unlike($out, qr/REPLICACHE_(WORKERS|CONFIG)/, 'no other is');
+};
+
+# What follows a quote that ends a value too early may be the rest of a password.
+subtest 'what is not told of a line that is refused' => sub {
+	for my $line ('database = "password=a"hushhush"', "database = 'password=a'hushhush'", 'database = "password=a" hushhush = "b"',
+		'database = "password=a"="hushhush"', 'database = #password=hushhush"', "workers = 3 'hushhush'",
+		'database = "password=a"}hushhush"') {
+		for my $end ("\n", "\nauth = none\n") {
+			my ($code, $out) = run("$line$end");
+			isnt($code, 0, $line);
+			like($out, qr/^replicache: error \Q$file\E:1: /, 'is refused with its place');
+			unlike($out, qr/hush/, 'and not quoted');
+		}
+	}
 };
 
 subtest 'secrets' => sub {
