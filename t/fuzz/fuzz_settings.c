@@ -130,8 +130,10 @@ is_kept(const char *text, const struct setting *setting)
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "# %s is set", setting->name);
-	return strstr(text, line) != NULL;
+	snprintf(line, sizeof(line), "\n# %s is set", setting->name);
+	return setting->type == SETTING_CONNINFO &&
+	       (strncmp(text, line + 1, strlen(line + 1)) == 0 ||
+		   strstr(text, line) != NULL);
 }
 
 /* Has SETTING a password in its VALUE, by libpq? */
