@@ -102,13 +102,19 @@ is($program->request(pull_params('g'))->{status}, 200, 'and then the pull');
 is($program->stop, 0, 'it ends in order');
 
 # The database gives fewer sessions than the pool may have: who finds none waits for
-# one of those there are.
-$program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 4,
-    REPLICACHE_CONNECT_TIMEOUT => 30_000, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
+# one of those there are, if not for ever.
+sub start_crowded
+{
+	my ($patience) = @_;
+	$program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 4,
+	    REPLICACHE_CONNECT_TIMEOUT => $patience, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
+	$holder->query('begin; lock table item in access exclusive mode');
+	@waiting = ();
+}
+
 # Two are this test's.
 $cluster->admin->query('alter role app connection limit 3');
-$holder->query('begin; lock table item in access exclusive mode');
-@waiting = ();
+start_crowded(30_000);
 send_one(push_params('g', [ 'e', 1, 'putItem', '{"id":"y","body":2}' ]));
 wait_until(sub { waiting_sessions() == 1 }, 'the push to wait', 30);
 send_one(pull_params('g'));
@@ -116,6 +122,16 @@ wait_until(sub { $program->log =~ /no connection to the database: .*too many con
 send_one(pull_params("g$_")) for 1 .. 3;
 $holder->query('commit');
 is($_->answer(60)->{status}, 200, 'answered by the only session') for @waiting;
+$_->close for @waiting;
+is($program->stop, 0, 'it ends in order');
+
+start_crowded(300);
+send_one(push_params('g', [ 'f', 1, 'putItem', '{"id":"y","body":3}' ]));
+wait_until(sub { waiting_sessions() == 1 }, 'the push to wait', 30);
+$answer = $program->request(pull_params('g'), seconds => 30);
+is($answer->{status}, 503, 'the only session does not come back: a pull is refused');
+$holder->query('commit');
+is($_->answer(60)->{status}, 200, 'who has the session goes on') for @waiting;
 $_->close for @waiting;
 $cluster->admin->query('alter role app connection limit -1');
 is($program->stop, 0, 'it ends in order');
