@@ -31,8 +31,9 @@ sub at_each_step
 {
 	my ($about, $once, %option) = @_;
 	$dialogue->$once(%option) for 1 .. 2;    # so that what comes is usual
-	# One that has to make a session ready takes more messages than the others.
-	my @seen = map { ($dialogue->$once(%option))[0] } 1 .. 3;
+	# One that has to make a session ready takes more messages than the others; after a
+	# loss it is one or two of them, as it comes.
+	my @seen = map { ($dialogue->$once(%option))[0] } 1 .. ($option{dead} ? 12 : 3);
 	for my $direction (qw(up down)) {
 		my $most = min(map { $_->{$direction} } @seen);
 		my ($tried, $terminated, @wrong) = (0, 0);
