@@ -129,8 +129,7 @@ is_one_lent(const struct pool *pool)
 	return false;
 }
 
-/* Waits until UNTIL, or the end of the pause, for a change; false: it is UNTIL.
- */
+/* Waits for a change until UNTIL, or a pause's end; false: UNTIL is past. */
 static bool
 wait_back(struct pool *pool, int64_t until, bool may_connect)
 {
