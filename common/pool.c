@@ -160,10 +160,11 @@ note_connect(struct pool *pool, const struct db *db, unsigned made,
 {
 	if (db != NULL) {
 		pool->made++;
-		if (pool->pause > 0)
+		if (pool->pause > 0) {
 			log_info("the database is reachable again");
-		pool->pause = 0;
-		pthread_cond_broadcast(&pool->back);
+			pool->pause = 0;
+			pthread_cond_broadcast(&pool->back);
+		}
 		return;
 	}
 	if (pool->made != made)

@@ -61,14 +61,13 @@ static bool
 may_be_told(const char *line)
 {
 	const char *quoted = strchr(complaint, '\'');
+	const char *end = strrchr(complaint, '\'');
 	size_t length;
 
 	if (quoted == NULL)
 		return true;
 	quoted++;
-	length = strlen(quoted);
-	while (length > 0 && quoted[length] != '\'')
-		length--;
+	length = end < quoted ? 0 : (size_t)(end - quoted);
 	if (length == 1 && ispunct((unsigned char)quoted[0]))
 		return true;
 	line += strspn(line, " \t");
@@ -84,8 +83,9 @@ refuse_syntax(const struct file *file, const char *line, struct error *error)
 		return refuse(file, "the line ends too early", error);
 	if (!may_be_told(line))
 		return refuse(file,
-		    "there is something behind the value (one with spaces, # "
-		    "or quotes in it needs quotes, and a \\ before its own)",
+		    "what follows the name is not one value (with spaces, #, "
+		    "quotes or \\ in it, it needs quotes, and a \\ before its "
+		    "own quotes and \\)",
 		    error);
 	if (strncmp(complaint, unknown, sizeof(unknown) - 1) == 0)
 		return error_set(error, ERROR_CONFIG,

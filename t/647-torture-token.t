@@ -22,7 +22,6 @@ use Rig::Torture;
 # The first of OpenSSL's is among these.
 use constant CALLS => 60;
 
-
 Rig::Place::use_program(Rig::Torture::program());
 my $cluster = Rig::Cluster->start;
 my $database = $cluster->database('cases');

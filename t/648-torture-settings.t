@@ -16,7 +16,6 @@ use Test::More;
 use Rig::Place qw(workdir start_process reap_process report_in slurp spew);
 use Rig::Torture;
 
-my $kinds = 'own library';
 my $folder = workdir();
 my $reins = Rig::Torture->new;
 
@@ -70,13 +69,13 @@ my %way = (
 );
 
 for my $name (sort keys %way) {
-	$reins->arm(kind => $kinds, mode => 'count');
+	$reins->arm(kind => 'own library', mode => 'count');
 	my ($status, $usual) = run(@{ $way{$name} });
 	my $count = $reins->disarm->{count};
 	is($status, 0, "$name: it is read");
 	my (@wrong, %failed);
 	for my $at (1 .. $count) {
-		$reins->arm(kind => $kinds, mode => 'once', at => $at);
+		$reins->arm(kind => 'own library', mode => 'once', at => $at);
 		my ($status, @said) = run(@{ $way{$name} });
 		my $seen = $reins->disarm;
 		$failed{$status == 0 ? 'read all the same' : 'refused'}++;

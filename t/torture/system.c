@@ -330,6 +330,7 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 		   : real(thread, attributes, work, argument);
 }
 
+#ifdef SANITIZED_MALLOC
 /* A sanitizer asks where the stack of a new thread is, and ends the program if
  * libc has no memory to tell. */
 int
@@ -344,7 +345,6 @@ pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 	return rc;
 }
 
-#ifdef SANITIZED_MALLOC
 /* libconfuse's scanner ends the program when it has no memory, while threads are at
  * work. What OpenSSL frees at exit is then still theirs, which is no news. */
 void

@@ -59,7 +59,7 @@ add_object(struct dl_phdr_info *info, size_t size, void *unused)
 	return 0;
 }
 
-/* What came later is a library. */
+/* What was loaded after the start is a library. */
 const char *
 torture_caller(const void *caller)
 {

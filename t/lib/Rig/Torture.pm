@@ -19,7 +19,7 @@ package Rig::Torture;
 use strict;
 use warnings;
 
-use Rig::Place qw(builddir workdir slurp spew);
+use Rig::Place qw(builddir workdir spew);
 
 our @KINDS = qw(own library pq fcgx system arena);
 
