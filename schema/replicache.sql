@@ -307,10 +307,11 @@ end
 $$;
 
 
--- replicache_raise_version(at_least bigint) returns bigint
+-- replicache_raise_version(latest bigint, at_least bigint) returns bigint
 --
--- Internal. Under the lock, appends the next version, or at_least when that is
--- higher, and tells it to whoever listens on the channel `replicache`.
+-- Internal. Under the lock, appends the version after `latest`, the highest there
+-- is, or at_least when that is higher, and tells it to whoever listens on the
+-- channel `replicache`.
 --
 -- In REPEATABLE READ and above the snapshot may be older than the lock: then
 -- another transaction may have taken versions that can't be seen here. The
@@ -324,19 +325,18 @@ $$;
 -- as a new epoch does, and in case the clocks of the two differ, by more than
 -- the commits that could be missing. What it jumps over is noted.
 
-create or replace function replicache_raise_version(at_least bigint)
+create or replace function replicache_raise_version(
+  latest bigint, at_least bigint)
 returns bigint
 language plpgsql volatile set search_path from current
 as $$
 declare
-  latest bigint;
   taken bigint;
   here text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
   known text;
   free boolean := true;
+  ignored text;
 begin
-  select version into latest
-    from replicache_version order by version desc limit 1;
   select timeline into known
     from replicache_timeline order by before desc limit 1;
   if current_setting('transaction_isolation') <> 'read committed' then
@@ -373,7 +373,7 @@ begin
       on conflict do nothing;
   end if;
 
-  perform pg_notify('replicache', taken::text);
+  ignored := pg_notify('replicache', taken::text);
   return taken;
 end
 $$;
@@ -413,7 +413,7 @@ begin
   if ours then
     return latest;
   end if;
-  return replicache_raise_version(0);
+  return replicache_raise_version(latest, 0);
 end
 $$;
 
@@ -557,8 +557,9 @@ $$;
 -- Whoever called has looked without the lock, and should look again.
 --
 -- The IDs are set first and not last because the whole transaction stands or
--- falls with them: that saves a statement. A loop, since for the few rows of a
--- push planning a join takes longer than running it for each row.
+-- falls with them: that saves a statement. Each client is named once. All of
+-- them are moved by one statement, which costs what a statement for a single one
+-- does; the limit tells the planner that they are few, so that it keeps its plan.
 
 create or replace function replicache_push_begin(
   groups text[], users text[],
@@ -571,6 +572,7 @@ declare
   taken bigint := replicache_next_version();
   owner text;
   gone boolean;
+  moved int;
 begin
   if registered <> (select revision from replicache_state) then
     raise 'something was registered meanwhile' using errcode = 'RP001';
@@ -600,23 +602,32 @@ begin
           and replicache_is_forgotten(clients[i], client_groups[i]) then
       raise 'client % was forgotten', clients[i] using errcode = 'RP001';
     end if;
-    insert into replicache_client_step
-        (id, client_group_id, last_mutation_id, version)
-      select clients[i], client_groups[i], after[i], taken
-      where coalesce(
-        (select client_group_id = client_groups[i]
-           and last_mutation_id = before[i]
-         from replicache_client_step
-         where id = clients[i]
-         order by last_mutation_id desc limit 1),
-        before[i] = 0);
-    if not found then
-      raise 'client % is not at mutation % of group %', clients[i], before[i],
-          client_groups[i]
-        using errcode = 'RP001';
-    end if;
-    -- Earlier steps are in this block of 64, or were deleted at its begin: no
-    -- step that is deleted already is looked at again.
+  end loop;
+
+  insert into replicache_client_step
+      (id, client_group_id, last_mutation_id, version)
+    select c.id, c.client_group_id, c.after, taken
+    from (select *
+          from unnest(clients, client_groups, before, after)
+            as named (id, client_group_id, before, after)
+          limit cardinality(clients)) as c
+    where coalesce(
+      (select last.client_group_id = c.client_group_id
+         and last.last_mutation_id = c.before
+       from replicache_client_step as last
+       where last.id = c.id
+       order by last.last_mutation_id desc limit 1),
+      c.before = 0);
+  get diagnostics moved = row_count;
+  if moved < cardinality(clients) then
+    raise '% of % clients are not at the mutation and of the group that was said',
+        cardinality(clients) - moved, cardinality(clients)
+      using errcode = 'RP001';
+  end if;
+
+  -- Earlier steps are in this block of 64, or were deleted at its begin: no
+  -- step that is deleted already is looked at again.
+  for i in 1 .. cardinality(clients) loop
     if after[i] / 64 > before[i] / 64 then
       delete from replicache_client_step
         where id = clients[i]
@@ -1188,12 +1199,19 @@ $$;
 --     zz_replicache_revive    before insert (soft)   of a deleted row's key:
 --                                                    makes it an update
 --     zz_replicache_hide      before delete          tells the audience
---     zz_replicache_stamp     before insert, update  sets the version
---     zz_replicache_insert    after insert           removes a tombstone
+--     zz_replicache_stamp     before insert          sets the version
+--     zz_replicache_restamp   before update          sets it if anything changes
+--     zz_replicache_insert    after insert (hard)    removes a tombstone
 --     zz_replicache_rekey     after update           of a key: leaves a
 --                                                    tombstone for the old one
 --     zz_replicache_gone      after delete           leaves a tombstone
 --     zz_replicache_truncate  after truncate         raises the floor
+--
+-- Of a soft table a tombstone is left only where the key of a row was changed, or
+-- the row purged. It may outlast the return of the key, whose row then has the
+-- same or a later version: clients hear that the key is gone, and then, in the same
+-- patch, that it is there. To look for it with each insert would cost a soft table
+-- more than that.
 --
 -- A table with an audience leaves no tombstones, which everybody would hear of:
 -- it has none of insert, rekey and gone. Instead, before a row is deleted or
@@ -1256,7 +1274,9 @@ $$;
 -- their functions. These are written out for the table, since a dynamic
 -- statement per row would be slow.
 --
--- Those that read and write the book-keeping do it as their owner. Those that
+-- Those that read and write the book-keeping do it as their owner. (The one that
+-- runs for each new row names the only function it calls with its schema, and
+-- does without a search_path.) Those that
 -- write to the table itself do it as whoever fired them, so that rights and row
 -- policies hold, and with that session's search_path, which the app's own
 -- triggers may need.
@@ -1293,7 +1313,7 @@ begin
     target, replicache_key_match(registered.table_name, 't', 'old'),
     replicache_key(registered.table_name, prefix, 't'), old_key);
 
-  select string_agg(format(E'    old.%I := null;\n', attname), ''
+  select string_agg(format(E'  old.%I := null;\n', attname), ''
       order by attnum)
     into generated
     from pg_attribute
@@ -1331,21 +1351,27 @@ end
 $code$, case when soft then E'(old.deleted is true and old.version <='
         ' (select floor from replicache_state)) is not true' else 'true' end,
       hide));
-    hide := format(E'    if %s then\n    %s\n    end if;\n',
+    hide := format(E'  if %s then\n    %s\n  end if;\n',
       replicache_audience_moves(registered), hide);
   end if;
 
-  -- An update that changes nothing is none, but for replicache_touch().
-  code := code || replicache_define(name || 'stamp', definer, format($code$
+  code := code || replicache_define(name || 'stamp', 'security definer',
+    format($code$
 begin
-  if tg_op = 'UPDATE' then
-    new.version := old.version;
-%s    if new *= old
-       and current_setting('replicache.touching', true) is distinct from 'on' then
-      return new;
-    end if;
-%s  end if;
-  new.version := replicache_next_version();
+  new.version := %I.replicache_next_version();
+  return new;
+end
+$code$, current_schema()));
+
+  -- An update that changes nothing is none, but for replicache_touch().
+  code := code || replicache_define(name || 'restamp', definer, format($code$
+begin
+  new.version := old.version;
+%s  if new *= old
+     and current_setting('replicache.touching', true) is distinct from 'on' then
+    return new;
+  end if;
+%s  new.version := replicache_next_version();
   return new;
 end
 $code$, coalesce(generated, ''), hide));
@@ -1435,14 +1461,18 @@ $code$, target, replicache_key_match(registered.table_name, 't', 'new'),
 create trigger zz_replicache_lock
   before insert or update or delete or truncate on %1$s
   for each statement execute function %2$I.replicache_trigger_lock();
-create trigger zz_replicache_stamp before insert or update on %1$s
+create trigger zz_replicache_stamp before insert on %1$s
   for each row execute function %3$sstamp();
+create trigger zz_replicache_restamp before update on %1$s
+  for each row execute function %3$srestamp();
 create trigger zz_replicache_truncate after truncate on %1$s
   for each statement execute function %2$I.replicache_trigger_truncate();
 $code$, target, current_schema(), name)
-    || format(case when registered.audience is null then $code$
+    || case when registered.audience is null and not soft then format($code$
 create trigger zz_replicache_insert after insert on %1$s
   for each row execute function %2$sinsert();
+$code$, target, name) else '' end
+    || format(case when registered.audience is null then $code$
 create trigger zz_replicache_rekey after update on %1$s
   for each row when (%3$s <> %4$s)
   execute function %2$srekey();
@@ -1475,8 +1505,8 @@ language sql stable set search_path from current
 as $$
   select coalesce(string_agg(format('drop trigger if exists %I on %s;',
       name, replicache_qualified(table_name)), E'\n'), '')
-  from unnest(array['lock', 'bury', 'delete', 'revive', 'hide', 'stamp', 'insert',
-      'rekey', 'gone', 'truncate']) as kind,
+  from unnest(array['lock', 'bury', 'delete', 'revive', 'hide', 'stamp',
+      'restamp', 'insert', 'rekey', 'gone', 'truncate']) as kind,
     lateral (select 'zz_replicache_' || kind) as t (name);
 $$;
 
@@ -2105,9 +2135,10 @@ begin
   mutator.name := name;
   mutator.function := format('%s(%s)', qualified, found_function.argument);
   mutator.argument := found_function.argument;
-  mutator.call := format('select %s($5::pg_catalog.%s) from %I.replicache_enter'
-      '($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int8, '
-      '$4::pg_catalog.text, $6::pg_catalog.text)',
+  -- WHERE comes before what is selected, and costs less than FROM.
+  mutator.call := format('select %s($5::pg_catalog.%s) where '
+      '%I.replicache_enter($1::pg_catalog.text, $2::pg_catalog.text, '
+      '$3::pg_catalog.int8, $4::pg_catalog.text, $6::pg_catalog.text) is not null',
     qualified, found_function.argument, current_schema());
   mutator.run := format('select %s($1)', qualified);
   if not exists (select from replicache_mutator as m where m = mutator) then
@@ -2453,7 +2484,8 @@ declare
   taken bigint;
 begin
   perform replicache_lock();
-  taken := replicache_raise_version(replicache_clock_version());
+  taken := replicache_raise_version(
+    (select max(version) from replicache_version), replicache_clock_version());
   delete from replicache_version where version < taken;
   delete from replicache_hidden;
   delete from replicache_user_floor;
@@ -2842,7 +2874,12 @@ begin
         sqlerrm;
     end;
   end loop;
+
+  perform replicache_register_mutator(name, to_regprocedure(function))
+    from replicache_mutator where to_regprocedure(function) is not null;
 end
 $$;
+
+drop function if exists replicache_raise_version(bigint);
 
 commit;

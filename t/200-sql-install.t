@@ -53,6 +53,10 @@ my $picture = q(
 		is($printed, '', "$file again says nothing");
 		is($session->value($picture), $before, "$file again changes nothing");
 	}
+	$session->query(q(update replicache_mutator set call = 'as an older file had it' where name = 'createMessage'));
+	$cluster->run_file($database, "$schema/replicache.sql");
+	like($session->value(q(select call from replicache_mutator where name = 'createMessage')), qr/create_message/,
+	    'it brings the calls of mutators up to date');
 	$cluster->run_file($database, "$schema/statements.sql");
 	pass('all statements can be prepared');
 	my ($first) = $session->value('select min(version) from replicache_version');
@@ -139,7 +143,7 @@ my $picture = q(
 	$writer->query(q(insert into message (id, sender, content, ord) values ('a', 'me', 'again', 1)));
 	is($writer->value('select content from message'), 'again', 'nor to delete and revive');
 	for my $function ('replicache_next_version()', 'replicache_purge()',
-	    q(replicache_register_table('message', 'x/')), 'replicache_lock()', 'replicache_raise_version(0)') {
+	    q(replicache_register_table('message', 'x/')), 'replicache_lock()', 'replicache_raise_version(0, 0)') {
 		like($writer->error("select $function"), qr/42501/, "$function is denied");
 	}
 

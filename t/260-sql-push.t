@@ -63,8 +63,6 @@ sub state_of_all
 	$session->query(q(insert into replicache_client_step values ('z', 'g', 0, 1)));
 	$session->value(begin_push(['g'], ['u'], ['z'], ['g'], [0], [1]));
 	is(clients(), 'g:c:6 h:d:2 g:e:2 g:z:1', 'a client that is there, at 0');
-	$session->value(begin_push(['g'], ['u'], ['z', 'z'], ['g', 'g'], [1, 2], [2, 5]));
-	is(clients(), 'g:c:6 h:d:2 g:e:2 g:z:5', 'a client twice, in two steps');
 
 	my $before = state_of_all();
 	my %moved = (
@@ -78,12 +76,14 @@ sub state_of_all
 		'a client of another group' => [ [qw(g h)], [qw(u v)], ['c'], ['h'], [6], [7] ],
 		'a client of another group, as new' => [ [qw(g h)], [qw(u v)], ['c'], ['h'], [0], [1] ],
 		'the second of two' => [ ['g'], ['u'], [qw(new2 c)], [qw(g g)], [0, 9], [1, 10] ],
-		'a client twice, the same step' => [ ['g'], ['u'], [qw(c c)], [qw(g g)], [6, 6], [7, 7] ],
+		'a client twice, in two steps' => [ ['g'], ['u'], [qw(c c)], [qw(g g)], [6, 7], [7, 9] ],
+		'two that moved on' => [ ['g'], ['u'], [qw(c e z)], [qw(g g g)], [5, 1, 1], [7, 3, 2] ],
 		'a new group, a known client' => [ ['n'], ['u'], ['c'], ['n'], [0], [1] ],
 	);
 	for my $about (sort keys %moved) {
 		like($session->error(begin_push(@{ $moved{$about} })), qr/RP001/, "RP001: $about");
 	}
+	like($session->error(begin_push(['g'], ['u'], [qw(c c)], [qw(g g)], [6, 6], [7, 7])), qr/23505/, '23505: a client twice, the same step');
 	my %wrong = (
 		'back' => [ ['g'], ['u'], ['c'], ['g'], [6], [5] ],
 		'nowhere' => [ ['g'], ['u'], ['c'], ['g'], [6], [6] ],
