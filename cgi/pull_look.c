@@ -201,12 +201,12 @@ decide(struct pulling *p, const struct registration *registration)
 	pull_answered(p);
 }
 
-/* One round trip for all of PULLS. */
+/* One round trip for all of PULLS: where each stands, and what is registered
+ * then. A pull that is refused for it is gone from PULLS. */
 static int
 look(struct app *app, struct db *db, struct pulling **pulls, size_t count,
-    struct error *error)
+    const struct registration **registration_out, struct error *error)
 {
-	const struct registration *registration = NULL;
 	int64_t highest = share_highest(app->share);
 	struct db_result *rows = NULL;
 	int rc = -1;
@@ -222,21 +222,21 @@ look(struct app *app, struct db *db, struct pulling **pulls, size_t count,
 		    "replicache_state does not have one row");
 		goto out;
 	}
-	registration = registry_get(
+	*registration_out = registry_get(
 	    app->registry, db, db_int64(rows, 0, LOOK_REVISION), error);
-	if (registration == NULL)
+	if (*registration_out == NULL)
 		goto out;
 	for (int row = 0; row < (int)count; row++) {
-		struct pulling *p = pulls[db_int64(rows, row, LOOK_ASKED) - 1];
+		struct pulling **p =
+		    &pulls[db_int64(rows, row, LOOK_ASKED) - 1];
 
-		if (pull_read_look(p, rows, row, highest, error) < 0)
-			pull_refuse(p, error);
-		else
-			decide(p, registration);
+		if (pull_read_look(*p, rows, row, highest, error) < 0) {
+			pull_refuse(*p, error);
+			*p = NULL;
+		}
 	}
 	rc = 0;
 out:
-	registry_put(app->registry, registration);
 	db_result_free(rows);
 	return rc;
 }
@@ -244,8 +244,8 @@ out:
 /* The same; with another connection if the first one had died idle, which
  * shows only now. */
 static int
-look_connected(
-    struct app *app, struct pulling **pulls, size_t count, struct error *error)
+look_connected(struct app *app, struct pulling **pulls, size_t count,
+    const struct registration **registration_out, struct error *error)
 {
 	for (int tries = 0;; tries++) {
 		struct db *db = pool_get(app->pool, error);
@@ -253,7 +253,7 @@ look_connected(
 
 		if (db == NULL)
 			return -1;
-		rc = look(app, db, pulls, count, error);
+		rc = look(app, db, pulls, count, registration_out, error);
 		pool_put(app->pool, db);
 		if (rc == 0)
 			return 0;
@@ -268,15 +268,22 @@ pull_look(void *context, struct gather_queue *round)
 {
 	struct app *app = context;
 	struct pulling *pulls[ROUND_MAX];
+	const struct registration *registration;
 	struct error error;
 	size_t count = 0;
+	int rc;
 
 	/* A round is of one at least. */
 	do
 		pulls[count++] = (struct pulling *)gather_queue_take(round);
 	while (count < ROUND_MAX && round->first != NULL);
-	if (look_connected(app, pulls, count, &error) == 0)
-		return;
+	rc = look_connected(app, pulls, count, &registration, &error);
+	/* The connection is back: whoever reads rows may have that one. */
 	for (size_t i = 0; i < count; i++)
-		pull_refuse(pulls[i], &error);
+		if (rc < 0)
+			pull_refuse(pulls[i], &error);
+		else if (pulls[i] != NULL)
+			decide(pulls[i], registration);
+	if (rc == 0)
+		registry_put(app->registry, registration);
 }

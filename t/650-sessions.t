@@ -65,6 +65,19 @@ is($program->request(pull_params('g'))->{status}, 200, 'a pull after a table has
 $session->query(q(alter table item alter column extra type text));
 is($program->request(pull_params('g'))->{status}, 200, 'and after a type has changed');
 
+# Pulls one after another share one session: the rows are read in that of the look.
+{
+	my $most = 0;
+	for (1 .. 20) {
+		$session->query(q(select pg_terminate_backend(pid, 10000) from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid()));
+		is($program->request(pull_params('g'))->{status}, 200, 'a first pull') for 1 .. 2;
+		my $count = split ' ', backends();
+		$most = $count if $count > $most;
+	}
+	is($most, 1, 'pulls one after another take one session');
+}
+
 is($program->stop, 0, 'it ends in order');
 
 # The sessions there may be wait for a table.
