@@ -31,21 +31,13 @@ sub at_each_step
 {
 	my ($about, $once, %option) = @_;
 	$dialogue->$once(%option) for 1 .. 2;    # so that what comes is usual
-	# One that has to make a session ready takes more messages than the others; after a
-	# loss it is one or two of them, as it comes.
-	my @seen = map { ($dialogue->$once(%option))[0] } 1 .. ($option{dead} ? 12 : 3);
+	my @seen = map { ($dialogue->$once(%option))[0] } 1 .. 3;
 	for my $direction (qw(up down)) {
 		my $most = min(map { $_->{$direction} } @seen);
 		my ($tried, $terminated, @wrong) = (0, 0);
 		for (my $at = 1 + int rand $STEP; $at <= $most; $at += $STEP) {
-			my ($then, $wrong);
-			# After a loss one may make ready a session less than another, and come
-			# to its end before: then it is tried again.
-			for (1 .. $option{dead} ? 20 : 1) {
-				($then, $wrong) = $dialogue->$once(%option, direction => $direction, at => $at);
-				push @wrong, "after message $at: $wrong" if $wrong;
-				last if $then->{cut};
-			}
+			my ($then, $wrong) = $dialogue->$once(%option, direction => $direction, at => $at);
+			push @wrong, "after message $at: $wrong" if $wrong;
 			$tried++;
 			$terminated += $then->{cut};
 		}
