@@ -43,7 +43,7 @@ send_limits(struct db *db, const struct settings *settings, struct error *error)
 	return db_send_id(db, STATEMENT_SET_LIMITS, 3, params, error);
 }
 
-/* Queues the bookkeeping: the clients and groups as arrays. */
+/* Queues the bookkeeping: new groups, and the clients, as arrays. */
 static int
 send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
     struct error *error)
@@ -53,6 +53,7 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 		USERS,
 		CLIENTS,
 		CLIENT_GROUPS,
+		CLIENT_USERS,
 		BEFORE,
 		AFTER,
 		ARRAYS,
@@ -66,6 +67,8 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 	for (int i = 0; i < ARRAYS; i++)
 		pgarray_init(&arrays[i]);
 	for (size_t i = 0; i < plan->group_count; i++) {
+		if (!plan->groups[i].fresh)
+			continue;
 		pgarray_add_text(&arrays[GROUPS], plan->groups[i].id);
 		pgarray_add_text(&arrays[USERS], plan->groups[i].user);
 	}
@@ -74,6 +77,7 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 
 		pgarray_add_text(&arrays[CLIENTS], client->id);
 		pgarray_add_text(&arrays[CLIENT_GROUPS], client->group);
+		pgarray_add_text(&arrays[CLIENT_USERS], client->user);
 		pgarray_add_int64(&arrays[BEFORE], client->before);
 		pgarray_add_int64(&arrays[AFTER], client->after);
 	}
@@ -135,7 +139,7 @@ send_tidy(struct db *db, struct error *error)
 	for (size_t i = 0; i < sizeof(tidy) / sizeof(tidy[0]); i++)
 		if (db_send_id(db, tidy[i], 0, NULL, error) < 0)
 			return -1;
-	return 0;
+	return db_send_once(db, STATEMENT_KEEP_MEMORY, error);
 }
 
 /* Two groups: nobody waits for the session to be reset (apply_end()). */

@@ -33,12 +33,14 @@ struct settings;
 struct apply_group {
 	const char *id;
 	const char *user;
+	bool fresh; /* it may have to be created */
 };
 
 /* A client of the plan: from where to where its lastMutationID goes. */
 struct apply_client {
 	const char *id;
 	const char *group;
+	const char *user;
 	int64_t before; /* 0 if it is not known yet */
 	int64_t after;
 };

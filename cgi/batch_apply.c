@@ -110,6 +110,7 @@ plan_client(struct round *round, const struct batch_job *job, size_t index)
 		plan->client_count++;
 		client->id = job->push->clients[index];
 		client->group = job->push->group;
+		client->user = job->identity.user;
 		client->before = job->clients[index].last_mutation_id;
 		client->after = client->before;
 	}
@@ -131,6 +132,8 @@ plan_group(struct round *round, const struct batch_job *job, bool *yields_out)
 		plan->groups[at].id = job->push->group;
 		plan->groups[at].user = job->identity.user;
 	}
+	if (!job->group_known)
+		plan->groups[at].fresh = true;
 	*yields_out = strcmp(plan->groups[at].user, job->identity.user) != 0;
 	return 0;
 }

@@ -111,6 +111,7 @@ batch_hints_recall(struct batch_context *context, struct batch_job *job)
 	    !fill(&context->hints, job, revision) ||
 	    !goes_on(push, job->clients, last))
 		return false;
+	job->group_known = true;
 	job->revision = revision;
 	return true;
 }

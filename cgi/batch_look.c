@@ -140,13 +140,13 @@ index_rows(const struct db_result *rows, struct map *map)
 	return 0;
 }
 
-/* ERROR_FORBIDDEN if the group is another user's. */
+/* Fills job->group_known. ERROR_FORBIDDEN if the group is another user's. */
 static int
-check_group(
-    const struct look *look, const struct batch_job *job, struct error *error)
+check_group(const struct look *look, struct batch_job *job, struct error *error)
 {
 	size_t row = map_find(&look->group_rows, job->push->group);
 
+	job->group_known = row != MAP_NONE;
 	if (row == MAP_NONE ||
 	    strcmp(db_text(look->groups, (int)row, GROUP_USER),
 		job->identity.user) == 0)

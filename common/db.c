@@ -332,6 +332,17 @@ db_send_id(struct db *db, enum statement_id id, int n,
 }
 
 int
+db_send_once(struct db *db, enum statement_id id, struct error *error)
+{
+	size_t index = statement_get(id)->index;
+
+	if (!db->named ||
+	    (index < db->prepared_size && db->prepared[index] != PREPARED_NO))
+		return 0;
+	return db_send_id(db, id, 0, NULL, error);
+}
+
+int
 db_sync(struct db *db, struct error *error)
 {
 	if (db->conn == NULL)

@@ -86,6 +86,11 @@ int db_send(struct db *db, const struct statement *statement, int n,
 int db_send_id(struct db *db, enum statement_id id, int n,
     const char *const *params, struct error *error);
 
+/* Queues the fixed statement ID, which has no parameters, unless this
+ * connection had it before. Where statements are not prepared by name, sessions
+ * come and go behind a connection (`prepared` in the settings): then never. */
+int db_send_once(struct db *db, enum statement_id id, struct error *error);
+
 /* Ends the group and sends it. */
 int db_sync(struct db *db, struct error *error);
 

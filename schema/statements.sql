@@ -34,6 +34,13 @@ where datname = current_database() and usename = current_user
 prepare replicate as
 select pg_logical_emit_message(true, 'replicache', '');
 
+-- Once a session: a large piece of memory is taken and given back. From then on
+-- the session keeps what a transaction takes, a MB or two, which glibc's malloc()
+-- else returns to the system after each and takes again for the next
+-- (M_TRIM_THRESHOLD in mallopt(3)).
+prepare keep_memory as
+select length(repeat(' ', 1000000));
+
 -- $1 group IDs: those that exist, and whose they are.
 prepare look_groups as
 select id, user_id
@@ -126,11 +133,11 @@ select set_config('replicache.user_id', $1::text, true),
   set_config('jit', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true);
 
--- $1 groups, $2 their users, $3 clients, $4 their groups, $5 last mutation IDs
--- before, $6 and after, $7 the revision of what is registered.
+-- $1 new groups, $2 their users, $3 clients, $4 the group and $5 the user of each,
+-- $6 last mutation IDs before, $7 and after, $8 the revision of what is registered.
 prepare push_begin as
 select replicache_push_begin($1::text[], $2::text[], $3::text[], $4::text[],
-  $5::bigint[], $6::bigint[], $7::bigint) as version;
+  $5::text[], $6::bigint[], $7::bigint[], $8::bigint) as version;
 
 -- $1 client ID, $2 group ID, $3 mutation ID, $4 user ID, $5 name, $6 args,
 -- $7 the code if the mutation is not to be run, else null, $8 claims.

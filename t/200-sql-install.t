@@ -153,7 +153,7 @@ my $picture = q(
 	$web->send(qq(\\i $schema/statements.sql));
 	$web->wait;
 	$web->query(q(begin; execute set_limits ('5000', '2000', '10000')));
-	$web->query(q(execute push_begin ('{g}', '{u}', '{c}', '{g}', '{0}', '{2}', null)));
+	$web->query(q(execute push_begin ('{g}', '{u}', '{c}', '{g}', '{u}', '{0}', '{2}', null)));
 	my $call = $web->value(q(select call from replicache_mutator where name = 'createMessage'));
 	$web->query("prepare m as $call");
 	$web->query(q(execute m ('c', 'g', 1, 'u', '{"id":"b","from":"x","content":"y","order":1}', '')));
@@ -171,7 +171,7 @@ my $picture = q(
 	my $from = $cluster->database('chat');
 	my $session = $cluster->session($from);
 	$session->query(q(insert into message (id, sender, content, ord) values ('a', 'me', 'hi', 1)));
-	$session->query(q(select replicache_push_begin('{g}', '{u}', '{c}', '{g}', '{0}', '{2}')));
+	$session->query(q(select replicache_push_begin('{g}', '{u}', '{c}', '{g}', '{u}', '{0}', '{2}')));
 	my $before = $session->value($picture);
 	my $to = $cluster->database('empty');
 	my $file = Rig::Place::workdir() . '/dump.sql';

@@ -23,7 +23,15 @@ sub version { $session->value('select max(version) from replicache_version') }
 
 sub array { "'{" . join(',', map { length $_ ? $_ : '""' } @{ $_[0] }) . "}'" }
 
-sub begin_push { 'select replicache_push_begin(' . join(', ', map { array($_) } @_) . ')' }
+# Of groups, their users, clients, the group of each, and last mutation IDs.
+sub begin_push
+{
+	my ($groups, $users, $clients, $client_groups, @ids) = @_;
+	my %user;
+	@user{@$groups} = @$users;
+	return 'select replicache_push_begin(' . join(', ', map { array($_) } $groups, $users, $clients, $client_groups,
+		[ map { $user{$_} // 'null' } @$client_groups ], @ids) . ')';
+}
 
 sub clients
 {
@@ -68,7 +76,9 @@ sub state_of_all
 	my %moved = (
 		'a group of another user' => [ ['g'], ['v'], ['c'], ['g'], [6], [7] ],
 		'a group of nobody' => [ ['g'], [''], ['c'], ['g'], [6], [7] ],
-		'one good group, one bad' => [ [qw(h g)], [qw(v v)], ['d'], ['h'], [2], [3] ],
+		'one good group, one bad' => [ [qw(h g)], [qw(v v)], [qw(d c)], [qw(h g)], [2, 6], [3, 7] ],
+		'a group of no user' => [ ['h'], ['v'], ['c'], ['g'], [6], [7] ],
+		'a group that is not there' => [ [], [], ['new'], ['new'], [0], [1] ],
 		'a client that moved on' => [ ['g'], ['u'], ['c'], ['g'], [5], [7] ],
 		'a client that is behind' => [ ['g'], ['u'], ['c'], ['g'], [7], [8] ],
 		'a client that exists' => [ ['g'], ['u'], ['c'], ['g'], [0], [1] ],
@@ -87,7 +97,6 @@ sub state_of_all
 	my %wrong = (
 		'back' => [ ['g'], ['u'], ['c'], ['g'], [6], [5] ],
 		'nowhere' => [ ['g'], ['u'], ['c'], ['g'], [6], [6] ],
-		'a group that is not pushed' => [ ['h'], ['v'], ['c'], ['g'], [6], [7] ],
 		'a null' => [ ['g'], ['u'], ['c'], ['g'], ['null'], [7] ],
 		'missing numbers' => [ ['g'], ['u'], [qw(c e)], [qw(g g)], [6], [7] ],
 	);

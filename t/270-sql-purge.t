@@ -138,7 +138,7 @@ is($session->value('select count(*) from replicache_tombstone'), 1, 'young tombs
 
 # Clients long unseen.
 {
-	sub begin { $session->error("do \$\$ begin perform replicache_push_begin('{$_[0]}', '{u}', '{$_[1]}', '{$_[0]}', '{$_[2]}', '{$_[3]}'); end \$\$") }
+	sub begin { $session->error("do \$\$ begin perform replicache_push_begin('{$_[0]}', '{u}', '{$_[1]}', '{$_[0]}', '{u}', '{$_[2]}', '{$_[3]}'); end \$\$") }
 	sub forget { $session->value(defined $_[1] ? "select replicache_forget_clients('$_[0] days', $_[1])" : "select replicache_forget_clients('$_[0] days')") }
 	sub groups { $session->value(q(select string_agg(id || case when retired then ' retired' else '' end || ' ' || coalesce(cardinality(forgotten), 0), ', ' order by id)
 		from replicache_client_group)) }

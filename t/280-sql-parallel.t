@@ -39,7 +39,7 @@ my $before = 0;
 sub begin_push
 {
 	$before++;
-	return "select replicache_push_begin('{g}', '{u}', '{c}', '{g}', '{" . ($before - 1) . "}', '{$before}')";
+	return "select replicache_push_begin('{g}', '{u}', '{c}', '{g}', '{u}', '{" . ($before - 1) . "}', '{$before}')";
 }
 
 # A person writes in the middle of a push.

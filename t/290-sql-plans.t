@@ -77,7 +77,7 @@ for my $stats ('before ANALYZE', 'after it') {
 $session->query(q(reset plan_cache_mode; select pg_stat_force_next_flush()));
 my $reads = q(select sum(seq_tup_read) from pg_stat_user_tables where relname in ('plain', 'soft', 'replicache_client_step', 'replicache_client_group', 'replicache_tombstone'));
 my $before = $session->value($reads);
-$session->query(q(begin; execute push_begin ('{g7}', '{u}', '{c7}', '{g7}', '{1}', '{2}', null)));
+$session->query(q(begin; execute push_begin ('{g7}', '{u}', '{c7}', '{g7}', '{u}', '{1}', '{2}', null)));
 $session->query(q(insert into soft (id) values ('id105') on conflict do nothing; insert into soft (id) values ('new');
 	update soft set id = 'new2' where id = 'new'; delete from soft where id = 'id5'));
 $session->query(q(insert into plain values (105, 'back'), (0, 'new'); update plain set id = -1 where id = 0; delete from plain where id = 5; commit));

@@ -136,15 +136,15 @@ subtest 'status' => sub {
 	my $session = $cluster->session($database);
 	# A client a year ago, one a week ago, one just now, and two mutations that failed.
 	$session->query(q(do $$ begin
-		perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{0}', '{1}');
+		perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{u}', '{0}', '{1}');
 	end $$; select replicache_horizon('0')));
 	$session->query(q(update replicache_version_time set at = at - interval '400 days'));
 	$session->query(q(do $$ begin
-		perform replicache_push_begin('{g}', '{u}', '{b}', '{g}', '{0}', '{7}');
+		perform replicache_push_begin('{g}', '{u}', '{b}', '{g}', '{u}', '{0}', '{7}');
 	end $$; select replicache_horizon('0')));
 	$session->query(q(update replicache_version_time set at = at - interval '8 days'));
 	$session->query(q(do $$ begin
-		perform replicache_push_begin('{h}', '{v}', '{c}', '{h}', '{0}', '{9}');
+		perform replicache_push_begin('{h}', '{v}', '{c}', '{h}', '{v}', '{0}', '{9}');
 		perform replicache_guard('c', 'h', 9, 'v', E'no\x1b[31m', '{"x":1}');
 	end $$; insert into replicache_schema_version values ('7')));
 	my $status = $admin->json('status');

@@ -26,7 +26,7 @@ sub place
 {
 	my $database = $cluster->database('chat');
 	my $session = $cluster->session($database);
-	$session->query(q(do $$ begin perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{0}', '{1}'); end $$));
+	$session->query(q(do $$ begin perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{u}', '{0}', '{1}'); end $$));
 	my $conninfo = $cluster->conninfo($database);
 	return ($database, $session, Rig::Admin->new($conninfo), Rig::Admin->new($conninfo, program => $next));
 }

@@ -56,7 +56,7 @@ subtest 'purge' => sub {
 	$session->query(q(do $$ begin create table hard (id int primary key); perform replicache_register_table('hard'); end $$;
 		insert into message (id, sender, content, ord) select 'm' || n, '', '', 1 from generate_series(1, 5) as n; insert into hard select generate_series(1, 5)));
 	$session->query(q(delete from message where id <> 'm1'; delete from hard where id <> 1; select replicache_guard('c', 'g', 1, 'u', 'nope', '1')));
-	$session->query(q(do $$ begin perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{0}', '{1}'); end $$));
+	$session->query(q(do $$ begin perform replicache_push_begin('{g}', '{u}', '{a}', '{g}', '{u}', '{0}', '{1}'); end $$));
 	my $gone = $session->value('select max(version) from replicache_tombstone');
 	days_pass($session, 40);
 	$session->query('delete from hard; delete from message');
