@@ -15,7 +15,7 @@ use Test::More;
 use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Json;
-use Rig::Place qw(wait_until);
+use Rig::Place qw(slurp wait_until);
 use Rig::Program;
 use Rig::Sync qw(push_params pull_params);
 
@@ -79,6 +79,25 @@ is($program->request(pull_params('g'))->{status}, 200, 'and after a type has cha
 }
 
 is($program->stop, 0, 'it ends in order');
+
+# After its first push a session is made to keep the memory that pushes take; where
+# it may be another's the next time, it is not.
+{
+	my $log = "$cluster->{folder}/server.log";
+	$cluster->admin->query("alter database $database set log_statement = 'all'");
+	for my $prepared (1, 0) {
+		my $before = -s $log;
+		my $other = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database),
+			REPLICACHE_PREPARED => $prepared ? 'on' : 'off');
+		is($other->request(push_params("kept$prepared", [ "k$prepared", $_, 'delete', '"x"' ]))->{status}, 200, 'a push') for 1 .. 4;
+		is($other->stop, 0, 'it ends in order');
+		my $told = substr slurp($log), $before;
+		is(scalar(() = $told =~ /execute \S+: select replicache_push_begin/g), 4, 'four pushes');
+		is(scalar(() = $told =~ /execute \S+: select length\(repeat/g), $prepared,
+			'memory is kept, by what is sent ' . ($prepared ? 'once' : 'never'));
+	}
+	$cluster->admin->query("alter database $database reset log_statement");
+}
 
 # The sessions there may be wait for a table.
 $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 2,

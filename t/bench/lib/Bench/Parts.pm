@@ -16,7 +16,7 @@ use Bench::Growth;
 use Bench::Measure qw(copy median);
 use Bench::Statements;
 
-my $rounds = 3;
+my $rounds = 5;
 
 my @parts = (
 	[ push => \&push_new ],
@@ -59,7 +59,7 @@ sub report { return $_[0]{report} }
 sub seconds
 {
 	my ($self, $seconds) = @_;
-	my $scaled = ($seconds // 3) * $self->{scale};
+	my $scaled = ($seconds // 2) * $self->{scale};
 	return $scaled < 0.2 ? 0.2 : $scaled;
 }
 

@@ -47,15 +47,22 @@ sub row
 	for my $who (qw(ours reference limit)) {
 		$row{median}{$who} = median(@{ $row{$who} }) if $row{$who};
 	}
-	my $low = $row{unit} =~ /^(ms|us|MB|%)/;
-	my $median = $row{median};
-	for my $other (grep { $median->{$_} } qw(reference limit)) {
-		my ($ours, $theirs) = @$median{ 'ours', $other };
-		$row{ratio}{$other} = $low ? $theirs / ($ours || 1e-9) : $ours / $theirs;
+	for my $other (grep { $row{median}{$_} } qw(reference limit)) {
+		my $ratio = ratio(@row{ 'ours', $other });
+		$row{ratio}{$other} = $row{unit} =~ /^(ms|us|MB|%)/ ? 1 / ($ratio || 1e-9) : $ratio;
 	}
 	$row{goals} = [ map { judge(\%row, @$_) } @{ $row{goals} // [] } ];
 	push @{ $self->{rows} }, \%row;
 	print_row(\%row);
+}
+
+# How many times THEIRS is OURS: the median of what each round tells, as the machine
+# is faster in one round than in another.
+sub ratio
+{
+	my ($ours, $theirs) = @_;
+	return median(@$ours) / median(@$theirs) if @$ours != @$theirs;
+	return median(map { $ours->[$_] / $theirs->[$_] } 0 .. $#$ours);
 }
 
 sub judge
