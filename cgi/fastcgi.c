@@ -7,23 +7,31 @@
 
 #include "fastcgi.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "faults.h"
+#include "record.h"
 
 /* At most so much of an unwanted body is read before the connection is closed:
  * closing earlier resets it, and the web server would lose our refusal. What
  * drips is ended by listener_tick(). */
 #define DRAIN_MAX (64 * 1024 * 1024)
 
-/* What a Unix socket takes at once, for sure: only a longer answer waits. */
+/* What a Unix socket takes at once, for sure: only a longer answer waits. As
+ * much or more is written past libfcgi, which copies and has records of 8 kB.
+ */
 #define SOCKET_TAKES 65536
+
+/* Records of one system call: a piece of an answer (response.h) has two. */
+#define RECORDS 4
 
 struct fastcgi {
 	struct transport base;
@@ -63,6 +71,67 @@ limit_writes(struct fastcgi *fastcgi)
 	fastcgi->write_timeout = 0;
 }
 
+/* Sends all of PARTS, which are COUNT, none of them empty. */
+static int
+send_parts(int fd, struct iovec *parts, size_t count)
+{
+	while (count > 0) {
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+		ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		while (count > 0 && (size_t)n >= parts->iov_len) {
+			n -= (ssize_t)parts->iov_len;
+			parts++;
+			count--;
+		}
+		if (n > 0) {
+			parts->iov_base = (char *)parts->iov_base + n;
+			parts->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* Sends BYTES as records of our own, behind what libfcgi has. */
+static int
+write_long(FCGX_Request *request, const char *bytes, size_t size)
+{
+	unsigned char headers[RECORDS][RECORD_HEADER];
+	struct iovec parts[2 * RECORDS];
+
+	if (FCGX_FFlush(request->out) != 0)
+		return -1;
+	while (size > 0) {
+		size_t count = 0;
+
+		for (; size > 0 && count < RECORDS; count++) {
+			size_t n = size < RECORD_CONTENT_MAX
+				       ? size
+				       : RECORD_CONTENT_MAX;
+			union {
+				const char *in;
+				void *out; /* an iovec may be read into */
+			} content = {.in = bytes};
+
+			record_stdout(
+			    headers[count], (unsigned)request->requestId, n);
+			parts[2 * count].iov_base = headers[count];
+			parts[2 * count].iov_len = RECORD_HEADER;
+			parts[2 * count + 1].iov_base = content.out;
+			parts[2 * count + 1].iov_len = n;
+			bytes += n;
+			size -= n;
+		}
+		if (send_parts(request->ipcFd, parts, 2 * count) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 write_answer(struct transport *transport, const char *bytes, size_t size)
 {
@@ -70,6 +139,8 @@ write_answer(struct transport *transport, const char *bytes, size_t size)
 
 	if (size >= SOCKET_TAKES && fastcgi->write_timeout > 0)
 		limit_writes(fastcgi);
+	if (size >= SOCKET_TAKES)
+		return write_long(&fastcgi->request, bytes, size);
 	while (size > 0) {
 		int n = size > INT_MAX ? INT_MAX : (int)size;
 

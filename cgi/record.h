@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * Record: the few FastCGI records of an answer that is not libfcgi's any more
- * (FastCGI specification, sections 3.3, 5.3 and 5.5).
+ * Record: the few FastCGI records that are written past libfcgi, of an answer
+ * that is long or is not libfcgi's any more (FastCGI specification,
+ * sections 3.3, 5.3 and 5.5).
  */
 #ifndef REPLICACHE_RECORD_H
 #define REPLICACHE_RECORD_H

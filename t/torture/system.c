@@ -276,6 +276,22 @@ send(int fd, const void *from, size_t size, int flags)
 	return lost(fd);
 }
 
+ssize_t
+sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	struct iovec part;
+	struct msghdr half = {.msg_iov = &part, .msg_iovlen = 1};
+
+	FIND(sendmsg);
+	if (!FAILS(sendmsg, EPIPE, EINTR, EAGAIN, SHORT))
+		return real(fd, message, flags);
+	if (errno != SHORT)
+		return lost(fd);
+	part = message->msg_iov[0];
+	part.iov_len = (part.iov_len + 1) / 2;
+	return real(fd, &half, flags);
+}
+
 int
 shutdown(int fd, int how)
 {
