@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "arena.h"
 #include "buffer.h"
 #include "db.h"
 #include "jsonw.h"
@@ -19,11 +20,57 @@ enum {
 	COLUMN_FIRST
 };
 
+/* A column's name, escaped: of 63 bytes at most, unless Postgres was built with
+ * longer ones. */
+#define HEAD_MAX ((size_t)64 * 1024)
+
+/* What is the same in all rows: what comes before the value of a column, which
+ * is
+ * `"name":` with a comma before all but the first, and how the value is
+ * written. */
+struct patch_column {
+	const char *head;
+	size_t length;
+	enum db_kind kind;
+};
+
 void
 patch_init(struct patch *patch, struct buffer *out)
 {
-	patch->out = out;
-	patch->any = false;
+	*patch = (struct patch){.out = out};
+}
+
+int
+patch_columns(
+    struct patch *patch, const struct db_result *rows, struct arena *arena)
+{
+	int count = db_columns(rows), rc = 0;
+	struct buffer head;
+
+	patch->column_count = count;
+	patch->columns =
+	    arena_calloc(arena, (size_t)count, sizeof(*patch->columns));
+	if (patch->columns == NULL)
+		return -1;
+	buffer_init(&head, HEAD_MAX);
+	for (int i = COLUMN_FIRST; i < count && rc == 0; i++) {
+		struct patch_column *column = &patch->columns[i];
+		const char *name = db_column_name(rows, i);
+
+		buffer_reset(&head);
+		if (i > COLUMN_FIRST)
+			buffer_append_byte(&head, ',');
+		jsonw_string(&head, name, strlen(name));
+		buffer_append_byte(&head, ':');
+		if (head.failure == BUFFER_GOOD)
+			column->head =
+			    arena_strndup(arena, head.data, head.length);
+		column->length = head.length;
+		column->kind = db_column_kind(rows, i);
+		rc = column->head == NULL ? -1 : 0;
+	}
+	buffer_fini(&head);
+	return rc;
 }
 
 static void
@@ -59,17 +106,17 @@ patch_del(struct patch *patch, const char *key, size_t length)
 }
 
 static void
-write_value(
-    struct buffer *out, const struct db_result *rows, int row, int column)
+write_value(struct buffer *out, const struct db_result *rows, int row,
+    int column, enum db_kind kind)
 {
 	const char *text = db_text(rows, row, column);
 	size_t length = db_length(rows, row, column);
 
-	if (db_null(rows, row, column)) {
+	if (length == 0 && db_null(rows, row, column)) {
 		buffer_append_string(out, "null");
 		return;
 	}
-	switch (db_column_kind(rows, column)) {
+	switch (kind) {
 	case DB_KIND_BOOL:
 		buffer_append_string(out, text[0] == 't' ? "true" : "false");
 		break;
@@ -88,7 +135,6 @@ patch_row(struct patch *patch, const struct db_result *rows, int row)
 	struct buffer *out = patch->out;
 	const char *key = db_text(rows, row, COLUMN_KEY);
 	size_t length = db_length(rows, row, COLUMN_KEY);
-	int columns = db_columns(rows);
 
 	if (db_bool(rows, row, COLUMN_GONE)) {
 		patch_del(patch, key, length);
@@ -97,14 +143,11 @@ patch_row(struct patch *patch, const struct db_result *rows, int row)
 	begin(patch, "{\"op\":\"put\",\"key\":");
 	jsonw_string(out, key, length);
 	buffer_append_string(out, ",\"value\":{");
-	for (int column = COLUMN_FIRST; column < columns; column++) {
-		const char *name = db_column_name(rows, column);
+	for (int i = COLUMN_FIRST; i < patch->column_count; i++) {
+		const struct patch_column *column = &patch->columns[i];
 
-		if (column > COLUMN_FIRST)
-			buffer_append_byte(out, ',');
-		jsonw_string(out, name, strlen(name));
-		buffer_append_byte(out, ':');
-		write_value(out, rows, row, column);
+		buffer_append(out, column->head, column->length);
+		write_value(out, rows, row, i, column->kind);
 	}
 	buffer_append_string(out, "}}");
 }

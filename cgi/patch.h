@@ -10,16 +10,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
 struct buffer;
 struct db_result;
+struct patch_column;
 
 /* Writes the operations of one patch into a buffer, commas between them. */
 struct patch {
 	struct buffer *out;
 	bool any; /* an operation was written */
+	struct patch_column
+	    *columns; /* of the rows that come: patch_columns() */
+	int column_count;
 };
 
 void patch_init(struct patch *patch, struct buffer *out);
+
+/*
+ * Learns from ROWS, perhaps the first row of many, what columns the rows have
+ * that patch_row() gets from here on. Memory comes from ARENA, which has to
+ * live as long as they come; -1 if there is none.
+ */
+int patch_columns(
+    struct patch *patch, const struct db_result *rows, struct arena *arena);
 
 /* Forget the whole view: what it held before this patch. */
 void patch_clear(struct patch *patch);

@@ -105,7 +105,12 @@ stream(struct reading *r, struct patch *patch,
 	int rc;
 
 	while ((rc = db_take_row(r->db, &row, error)) > 0) {
-		rows++;
+		if (rows++ == 0 &&
+		    patch_columns(patch, row, &r->p->exchange->arena) < 0) {
+			db_result_free(row);
+			return error_set(
+			    error, ERROR_UNAVAILABLE, "out of memory");
+		}
 		add(patch, row, 0);
 		db_result_free(row);
 		FAULT(ROW_WRITTEN);

@@ -129,6 +129,9 @@ bytes_stops16(__m128i block, enum bytes_stop stop)
 BYTES_INLINE const char *
 bytes_find(const char *at, const char *end, enum bytes_stop stop)
 {
+	ptrdiff_t length = end - at;
+	uint64_t word;
+
 #if BYTES_SSE2
 	for (; end - at >= 16; at += 16) {
 		const void *from = at;
@@ -137,13 +140,23 @@ bytes_find(const char *at, const char *end, enum bytes_stop stop)
 		if (mask != 0)
 			return at + __builtin_ctz(mask);
 	}
+	if (length >= 16) { /* the last 16, of which the first are known */
+		const void *from = end - 16;
+		unsigned mask = bytes_stops16(_mm_loadu_si128(from), stop) >>
+				(16 - (end - at));
+
+		return mask == 0 ? end : at + __builtin_ctz(mask);
+	}
 #endif
 	for (; end - at >= 8; at += 8) {
-		uint64_t word;
-
 		memcpy(&word, at, sizeof(word));
 		if (bytes_stops8(word, stop))
 			break;
+	}
+	if (length >= 8 && end - at < 8) { /* the same with the last 8 */
+		memcpy(&word, end - 8, sizeof(word));
+		if (!bytes_stops8(word, stop))
+			return end;
 	}
 	while (at < end && !bytes_stops((unsigned char)*at, stop))
 		at++;

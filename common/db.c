@@ -54,7 +54,8 @@ struct db {
 	size_t pending_size, pending_head, pending_count;
 	size_t groups;        /* of those pending, ended by a PENDING_SYNC */
 	long patience;        /* ms */
-	int64_t deadline;     /* clock_ms() after which waiting fails */
+	int64_t deadline;     /* clock_ms() after which waiting fails; 0: that
+				 begins with the next wait */
 	bool failed;          /* a statement of the current group failed ... */
 	struct error failure; /* ... with this */
 	bool streaming;       /* db_take_row() is inside a result */
@@ -372,16 +373,19 @@ wait_result(struct db *db, struct error *error)
 {
 	for (;;) {
 		int unsent = PQflush(db->conn);
-		/* What the server said before it went is worth reading: it ends
-		 * in a closed connection. If it is there still, it may wait for
-		 * what can't be sent. */
-		int64_t deadline =
-		    unsent < 0 ? clock_ms() + LAST_WORDS_MS : db->deadline;
+		int64_t deadline;
 
 		if (!PQisBusy(db->conn))
 			return 0;
 		if (wants_memory(db->conn))
 			return lose(db, error, "out of memory");
+		if (db->deadline == 0)
+			db->deadline = clock_ms() + db->patience;
+		/* What the server said before it went is worth reading: it ends
+		 * in a closed connection. If it is there still, it may wait for
+		 * what can't be sent. */
+		deadline =
+		    unsent < 0 ? clock_ms() + LAST_WORDS_MS : db->deadline;
 		if (!db_connect_wait(db->conn,
 			unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline))
 			return lose(db, error,
@@ -544,7 +548,7 @@ db_take_row(struct db *db, struct db_result **result_out, struct error *error)
 			return lose(db, error, "rows can't be had singly");
 		db->streaming = true;
 	}
-	db->deadline = clock_ms() + db->patience;
+	db->deadline = 0;
 	if (some_result(db, &result, error) < 0)
 		return -1;
 	if (PQresultStatus(result) == PGRES_SINGLE_TUPLE) {

@@ -41,15 +41,26 @@ void
 jsonw_string(struct buffer *buffer, const char *text, size_t length)
 {
 	const char *at = text, *end = text + length;
+	const char *plain = bytes_find(at, end, BYTES_STOP_STRING);
+	char *to;
 
+	if (plain == end) { /* most are, and go in one piece */
+		to = buffer_reserve(buffer, length + 2);
+		if (to == NULL)
+			return;
+		to[0] = '"';
+		memcpy(to + 1, text, length);
+		to[length + 1] = '"';
+		buffer_commit(buffer, length + 2);
+		return;
+	}
 	buffer_append_byte(buffer, '"');
 	while (at < end) {
-		const char *plain = bytes_find(at, end, BYTES_STOP_STRING);
-
 		buffer_append(buffer, at, (size_t)(plain - at));
 		at = plain;
 		if (at < end)
 			append_escape(buffer, (unsigned char)*at++);
+		plain = bytes_find(at, end, BYTES_STOP_STRING);
 	}
 	buffer_append_byte(buffer, '"');
 }

@@ -200,6 +200,7 @@ check_patch(const PGresult *rows)
 {
 	struct scan_value root, operation;
 	struct scan_cursor cursor;
+	struct arena arena;
 	struct buffer out;
 	struct patch patch;
 	struct error error;
@@ -209,8 +210,12 @@ check_patch(const PGresult *rows)
 	buffer_init(&out, OUT_MAX);
 	buffer_append_byte(&out, '[');
 	patch_init(&patch, &out);
+	arena_init(&arena, OUT_MAX);
+	fuzz_check(patch_columns(&patch, (const struct db_result *)rows,
+		       &arena) == 0);
 	for (int i = 0; i < PQntuples(rows); i++)
 		patch_row(&patch, (const struct db_result *)rows, i);
+	arena_fini(&arena);
 	buffer_append_byte(&out, ']');
 	fuzz_check(out.failure == BUFFER_GOOD);
 	fuzz_check(scan_document(out.data, out.length, SCAN_TOKENS_MAX, &flags,
