@@ -29,6 +29,23 @@ sub last_id
 	return $session->value(qq(select last_mutation_id from replicache_client where id = '$_[0]'));
 }
 
+# Nothing is waited for longer than statement_timeout, lock_timeout and
+# connect_timeout together, but a pull of several tables may take longer.
+subtest 'rows that come slowly' => sub {
+	my $slow = $cluster->database('cases');
+	my $owner = $cluster->session($slow);
+	$owner->query(qq(create table slow$_ (id int primary key);
+		create view slow_view$_ as select id, repeat('x', 9000) as text, pg_sleep(0.1)::text as slept from slow$_;
+		do \$\$ begin perform replicache_register_table('slow$_', view => 'slow_view$_'); end \$\$;
+		insert into slow$_ select generate_series(1, 10))) for 1 .. 4;
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($slow), REPLICACHE_STATEMENT_TIMEOUT => 2000,
+		REPLICACHE_PULL_TIMEOUT => 2000, REPLICACHE_LOCK_TIMEOUT => 10, REPLICACHE_CONNECT_TIMEOUT => 1000);
+	my $answer = $program->request(pull_params('g'));
+	is($answer->{status}, 200, 'pulled');
+	is(scalar(() = ($answer->{body} // '') =~ /"op":"put"/g), 40, 'whole');
+	is($program->stop, 0, 'ended in order');
+};
+
 subtest '100,000 rows pulled' => sub {
 	$session->query(q(insert into message (id, sender, content, ord)
 		select i, 'ann', 'a message of some length, number ' || i, i
