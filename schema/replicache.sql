@@ -311,7 +311,7 @@ $$;
 --
 -- Internal. Under the lock, appends the version after `latest`, the highest there
 -- is, or at_least when that is higher, and tells it to whoever listens on the
--- channel `replicache`.
+-- channel `replicache`. Has the search_path of those that call it, which is ours.
 --
 -- In REPEATABLE READ and above the snapshot may be older than the lock: then
 -- another transaction may have taken versions that can't be seen here. The
@@ -328,7 +328,7 @@ $$;
 create or replace function replicache_raise_version(
   latest bigint, at_least bigint)
 returns bigint
-language plpgsql volatile set search_path from current
+language plpgsql volatile
 as $$
 declare
   taken bigint;
