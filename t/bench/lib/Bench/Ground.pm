@@ -74,6 +74,23 @@ sub session
 # What is written should be on disk before something is measured.
 sub settle { $_[0]{cluster}->admin->query('checkpoint', 300) }
 
+# A server goes on for seconds with the requests of a load that is over, if there
+# were many of them at once: that is not to be the next one's trouble.
+sub rest
+{
+	my ($self, $name, $set) = @_;
+	my $session = $self->session($name, $set);
+	my $quiet = 0;
+	wait_until(sub {
+		$quiet = $session->value(<<'SQL') ? 0 : $quiet + 1;
+select count(*) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+  and backend_type = 'client backend' and state <> 'idle'
+SQL
+		return $quiet == 5;
+	}, "$name to be done", 120);
+}
+
 # Drop a set, with the servers on it.
 sub drop
 {

@@ -28,7 +28,7 @@ sub median
 
 # load($ground, server, set, option => value...): what t/bench/load measured,
 # with cpu: microseconds of processor time a request, by process. With bare => 1 the
-# server is asked at its FastCGI socket, without nginx.
+# server is asked at its own socket, without nginx.
 sub load
 {
 	my ($ground, $server, $set, %option) = @_;
@@ -36,9 +36,9 @@ sub load
 	my $expect = workdir() . '/expect';
 	my $used = $ground->used;
 	my ($begun, @times) = (time, times);
-	my @way = delete $option{bare}
-	    ? ('--connect', 'unix:' . $ground->socket($server), '--fastcgi')
-	    : ('--connect', $ground->address, '--prefix', "/$server");
+	my @way = !delete $option{bare} ? ('--connect', $ground->address, '--prefix', "/$server")
+	    : ('--connect', 'unix:' . $ground->socket($server),
+	        $server eq 'ours' ? '--fastcgi' : ('--prefix', "/$server"));
 	my $text = output(builddir() . '/t/bench/load', @way,
 	    '--tag', sprintf('b%x', ++$count), '--expect', $expect,
 	    map { ("--$_", $option{$_}) } sort keys %option);
@@ -56,8 +56,9 @@ sub load
 		map { $_ => 1e6 * ($after->{$_} - ($used->{$_} // 0)) / $requests }
 		    keys %$after };
 	$result->{cpu}{load} = 1e6 * ($after[2] + $after[3] - $times[2] - $times[3]) / $requests;
-	check_clients($ground->session($server, $set), $expect)
-	    unless $server eq 'constant';
+	return $result if $server eq 'constant';
+	check_clients($ground->session($server, $set), $expect);
+	$ground->rest($server, $set);
 	return $result;
 }
 

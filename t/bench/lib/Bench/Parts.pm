@@ -145,7 +145,9 @@ sub push_new
 				$self->load($server, $set, mode => 'push',
 				    connections => $connections) } } @servers),
 			$connections == 1 ? (
-			    bare => sub { $self->load('ours', $set, mode => 'push', connections => 1, bare => 1) },
+			    (map { my $server = $_; "bare $server" => sub {
+				$self->load($server, $set, mode => 'push',
+				    connections => 1, bare => 1) } } qw(ours reference)),
 			    map { my $what = $_; $what => sub {
 				$script->run($what, $self->seconds) } } qw(whole transaction),
 			) : ());
@@ -158,11 +160,13 @@ sub push_new
 			limit_name => 'pgbench, the same statements on one connection',
 			goals => $goals{$connections},
 			detail => { %{ detail($got) }, transaction => $got->{transaction} });
-		$self->report->row(name => '  the same, at the FastCGI socket', unit => '/s',
-			ours => field($got->{bare}, 'per_second'), limit => $got->{whole},
+		$self->report->row(name => '  the same, each at its own socket', unit => '/s',
+			ours => field($got->{'bare ours'}, 'per_second'),
+			reference => field($got->{'bare reference'}, 'per_second'),
+			limit => $got->{whole},
 			limit_name => 'pgbench, the same statements on one connection',
-			goals => [ [ limit => 0.8 ] ])
-		    if $got->{bare};
+			goals => $goals{$connections})
+		    if $got->{'bare ours'};
 		$self->report->row(name => '  the same, reference with a connection a push', unit => '/s',
 			connections => $connections, series => 'wide', ours => $ours,
 			reference => field($got->{wide}, 'per_second'),
