@@ -85,7 +85,7 @@ sub rest
 		$quiet = $session->value(<<'SQL') ? 0 : $quiet + 1;
 select count(*) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid()
-  and backend_type = 'client backend' and state <> 'idle'
+  and state = 'active'
 SQL
 		return $quiet == 5;
 	}, "$name to be done", 120);
