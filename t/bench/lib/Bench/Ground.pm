@@ -84,8 +84,8 @@ sub rest
 	wait_until(sub {
 		$quiet = $session->value(<<'SQL') ? 0 : $quiet + 1;
 select count(*) from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid()
-  and state = 'active'
+where datname = current_database() and application_name <> 'psql'
+  and state <> 'idle'
 SQL
 		return $quiet == 5;
 	}, "$name to be done", 120);
