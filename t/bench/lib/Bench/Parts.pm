@@ -123,8 +123,8 @@ sub detail
 	return \%detail;
 }
 
-# By one connection the goals are without nginx, as pgbench has none before it: there
-# nginx's part is as large as that of the program, which among many it is not.
+# By one connection nginx takes as much of a push as the program, and pgbench has none
+# before it: so each server is asked without it, too, with the same goals.
 #
 # The reference is run with two sizes of its pool. The wide one gives each push a
 # connection, as many small processes would; the default of 10 keeps most pushes
@@ -133,6 +133,10 @@ sub push_new
 {
 	my ($self) = @_;
 	my $set = $self->fresh;
+	my %goals = (
+		1 => [ [ reference => 3 ], [ limit => 0.8 ] ],
+		32 => [ [ at_least => 6000 ] ],
+	);
 	my $script = Bench::Statements->capture($self->ground, $set);
 	for my $connections (split ' ', $ENV{CONNECTIONS} // '1 8 32 128 512') {
 		my $wide = $connections > 1 && $connections <= 128;
@@ -157,14 +161,14 @@ sub push_new
 			reference => field($got->{reference}, 'per_second'),
 			limit => $got->{whole},
 			limit_name => 'pgbench, the same statements on one connection',
-			goals => $connections == 32 ? [ [ at_least => 6000 ] ] : [],
+			goals => $goals{$connections},
 			detail => { %{ detail($got) }, transaction => $got->{transaction} });
 		$self->report->row(name => '  the same, each at its own socket', unit => '/s',
 			ours => field($got->{'bare ours'}, 'per_second'),
 			reference => field($got->{'bare reference'}, 'per_second'),
 			limit => $got->{whole},
 			limit_name => 'pgbench, the same statements on one connection',
-			goals => [ [ reference => 3 ], [ limit => 0.8 ] ])
+			goals => $goals{$connections})
 		    if $got->{'bare ours'};
 		$self->report->row(name => '  the same, reference with a connection a push', unit => '/s',
 			connections => $connections, series => 'wide', ours => $ours,
