@@ -56,9 +56,9 @@ struct batch_job {
 
 	/* The batch's own: */
 	struct batch_client *clients; /* as push->clients */
-	bool group_known;
-	size_t from;    /* mutations before it are done */
-	size_t planned; /* mutations before it are in the plan */
+	bool group_known;             /* it need not be created */
+	size_t from;                  /* mutations before it are done */
+	size_t planned;               /* mutations before it are in the plan */
 	int64_t revision;
 	int64_t deadline; /* clock_ms() */
 	bool looked;

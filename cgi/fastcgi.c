@@ -25,9 +25,8 @@
  * drips is ended by listener_tick(). */
 #define DRAIN_MAX (64 * 1024 * 1024)
 
-/* What a Unix socket takes at once, for sure: only a longer answer waits. As
- * much or more is written past libfcgi, which copies and has records of 8 kB.
- */
+/* What a Unix socket takes at once, for sure: only a longer answer waits. So
+ * much is written past libfcgi, which copies, and has records of 8 kB. */
 #define SOCKET_TAKES 65536
 
 /* Records of one system call: a piece of an answer (response.h) has two. */

@@ -24,10 +24,8 @@ enum {
  * longer ones. */
 #define HEAD_MAX ((size_t)64 * 1024)
 
-/* What is the same in all rows: what comes before the value of a column, which
- * is
- * `"name":` with a comma before all but the first, and how the value is
- * written. */
+/* What is the same in all rows of a statement. The head comes before a value:
+ * its name, quoted, a colon, and a comma before all but the first. */
 struct patch_column {
 	const char *head;
 	size_t length;

@@ -18,9 +18,8 @@ struct patch_column;
 /* Writes the operations of one patch into a buffer, commas between them. */
 struct patch {
 	struct buffer *out;
-	bool any; /* an operation was written */
-	struct patch_column
-	    *columns; /* of the rows that come: patch_columns() */
+	bool any;                     /* an operation was written */
+	struct patch_column *columns; /* by patch_columns() */
 	int column_count;
 };
 

@@ -2876,5 +2876,7 @@ end
 $$;
 
 drop function if exists replicache_raise_version(bigint);
+drop function if exists replicache_push_begin(
+  text[], text[], text[], text[], bigint[], bigint[], bigint);
 
 commit;

@@ -56,8 +56,8 @@ sub row
 	print_row(\%row);
 }
 
-# How many times THEIRS is OURS: the median of what each round tells, as the machine
-# is faster in one round than in another.
+# OURS by THEIRS: the median of what each round tells, as the machine is faster in
+# one round than in another.
 sub ratio
 {
 	my ($ours, $theirs) = @_;
