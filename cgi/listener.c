@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -39,6 +41,14 @@
  * whole. After so long a thread reads it; for at most half of the threads, so
  * that peers who drip can't have them all. */
 #define BODY_PATIENCE_MS 500
+
+/* A thread that has answered looks so long for the next request on that
+ * connection before it sleeps: as long as Linux lets an idle processor look for
+ * work (guest_halt_poll_ns), and for the same reason, what it takes to wake
+ * one. Where that is in vain it does so ever more seldom, and costs each
+ * request LINGER_US / LINGER_SKIP_MAX, 3 us. */
+#define LINGER_US 200
+#define LINGER_SKIP_MAX 63
 
 /* How often a shortage of descriptors is logged. */
 #define SHORTAGE_LOG_MS 60000
@@ -72,7 +82,8 @@ struct connection {
 struct listener {
 	const struct settings *settings;
 	int fd, epoll, wake, stop;
-	int spare; /* a descriptor to give up when there are no more */
+	bool linger; /* whether a thread may */
+	int spare;   /* a descriptor to give up when there are no more */
 	atomic_bool draining;
 	atomic_bool deaf; /* epoll did not take the listening socket again */
 	atomic_int accepting; /* threads */
@@ -81,6 +92,7 @@ struct listener {
 	size_t size;
 	size_t open;
 	size_t kept;             /* of those open */
+	int skip, skipped;       /* do not linger so often; how often it was */
 	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
 	bool trust_due;          /* listener_tick() saw one that should be */
@@ -121,7 +133,8 @@ open_descriptors(struct listener *listener)
 }
 
 struct listener *
-listener_new(int fd, const struct settings *settings, struct error *error)
+listener_new(
+    int fd, bool linger, const struct settings *settings, struct error *error)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -130,6 +143,7 @@ listener_new(int fd, const struct settings *settings, struct error *error)
 		return NULL;
 	}
 	listener->settings = settings;
+	listener->linger = linger;
 	listener->fd = fd;
 	listener->epoll = listener->wake = listener->stop = -1;
 	pthread_mutex_init(&listener->lock, NULL);
@@ -270,6 +284,14 @@ act(struct listener *listener, int fd, enum framing judged)
 	return false;
 }
 
+/* What epoll is to tell of FD. Called locked. */
+static uint64_t
+tag_of(const struct listener *listener, int fd)
+{
+	return (uint64_t)listener->connections[fd].generation << 32 |
+	       (uint32_t)fd;
+}
+
 /* Has FD wait, from now on. Called locked. */
 static void
 wait_for_request(struct listener *listener, int fd)
@@ -289,10 +311,10 @@ static void
 watch_waiting(struct listener *listener, int fd)
 {
 	struct connection *connection = &listener->connections[fd];
-	uint64_t tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
 
 	connection->watched = true;
-	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
+	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
+		tag_of(listener, fd)) < 0) {
 		forget(listener, fd);
 		close(fd);
 	}
@@ -430,7 +452,7 @@ check_one(struct listener *listener, const struct epoll_event *event,
 	int fd = (int)(uint32_t)event->data.u64;
 	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
 	struct connection *connection;
-	bool ready = false;
+	bool ready = false, waits;
 
 	pthread_mutex_lock(&listener->lock);
 	connection = &listener->connections[fd];
@@ -444,12 +466,14 @@ check_one(struct listener *listener, const struct epoll_event *event,
 		ready =
 		    act(listener, fd, look(fd, scratch, listener->settings));
 	}
-	/* A peer that sends no more has cut its request. */
-	if (!ready && connection->state == STATE_WAITING &&
-	    connection->generation == generation &&
-	    (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+	waits = connection->state == STATE_WAITING &&
+		connection->generation == generation;
+	if (waits && (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
+		/* A peer that sends no more has cut its request. */
 		forget(listener, fd);
 		close(fd);
+	} else if (waits && !connection->watched) {
+		watch_waiting(listener, fd);
 	}
 	pthread_mutex_unlock(&listener->lock);
 	*fd_out = fd;
@@ -483,13 +507,24 @@ take_trusted(struct listener *listener, int *fd_out)
 	return found;
 }
 
+/* What linger() has seen, until this thread asks for its next request. */
+static _Thread_local struct epoll_event seen;
+
+bool
+listener_has_next(void)
+{
+	return seen.events != 0;
+}
+
 enum listener_event
 listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
 	for (;;) {
-		struct epoll_event event;
+		struct epoll_event event = seen;
 
-		if (epoll_wait(listener->epoll, &event, 1, -1) < 1)
+		seen.events = 0;
+		if (event.events == 0 &&
+		    epoll_wait(listener->epoll, &event, 1, -1) < 1)
 			continue;
 		switch (event.data.u64) {
 		case TAG_STOP:
@@ -531,20 +566,55 @@ listener_may_keep(void *context, int fd)
 	return whole && !atomic_load(&listener->draining);
 }
 
+/*
+ * Looks whether the next request on FD, which is still served, comes soon. True
+ * if so. Only where nothing else is being served, and until something else is
+ * there to do; who needs the processor has it. Called locked, and unlocks
+ * meanwhile.
+ */
+static bool
+linger(struct listener *listener, int fd)
+{
+	struct pollfd pfds[] = {{.fd = fd, .events = POLLIN},
+	    {.fd = listener->epoll, .events = POLLIN}};
+	int64_t end;
+
+	if (!listener->linger || listener->open - listener->kept > 1 ||
+	    listener->skipped++ < listener->skip)
+		return false;
+	pthread_mutex_unlock(&listener->lock);
+	end = clock_us() + LINGER_US;
+	while (poll(pfds, 2, 0) == 0 && clock_us() < end)
+		sched_yield();
+	pthread_mutex_lock(&listener->lock);
+	listener->skipped = 0;
+	listener->skip =
+	    pfds[0].revents != 0 ? listener->skip / 2 : listener->skip * 2 + 1;
+	if (listener->skip > LINGER_SKIP_MAX)
+		listener->skip = LINGER_SKIP_MAX;
+	return pfds[0].revents != 0;
+}
+
 void
 listener_answered(void *context, int fd)
 {
 	struct listener *listener = context;
 	struct connection *connection;
+	bool soon;
 
 	pthread_mutex_lock(&listener->lock);
+	soon = linger(listener, fd);
 	connection = &listener->connections[fd];
 	/* Neither ended by listener_tick() nor found by draining meanwhile. */
 	if (connection->state == STATE_SERVED &&
 	    !atomic_load(&listener->draining)) {
 		wait_for_request(listener, fd);
 		set_kept(listener, connection, true);
-		watch_waiting(listener, fd);
+		if (soon)
+			seen = (struct epoll_event){.events = EPOLLIN,
+			    .data.u64 = tag_of(listener, fd)};
+		else
+			watch_waiting(listener, fd);
 	} else {
 		forget(listener, fd);
 		close(fd);

@@ -182,7 +182,8 @@ int
 poll(struct pollfd *fds, nfds_t count, int ms)
 {
 	FIND(poll);
-	return FAILS(poll, EINTR, ENOMEM) ? -1 : real(fds, count, ms);
+	/* How often something is looked at without waiting hangs on time alone. */
+	return ms != 0 && FAILS(poll, EINTR, ENOMEM) ? -1 : real(fds, count, ms);
 }
 
 int

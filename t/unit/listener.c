@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail,
- * --wrap=realloc, which may fail, and --wrap=clock_gettime, by which time passes.
+ * --wrap=realloc, which may fail, --wrap=clock_gettime, by which time passes, and
+ * --wrap=poll, whose calls are counted.
  */
 #include "config.h"
 
@@ -11,6 +12,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
@@ -36,6 +38,7 @@ static struct settings settings;
 static struct sockaddr_un address;
 static socklen_t address_length;
 static struct listener *listener;
+static int listening; /* its socket */
 
 /* What accept4() does. */
 static bool waits;
@@ -57,6 +60,19 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 
 	now->tv_sec += later;
 	return rc;
+}
+
+/* Calls of poll(). */
+static int looks;
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
+int __real_poll(struct pollfd *fds, nfds_t count, int ms);
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t count, int ms)
+{
+	looks++;
+	return __real_poll(fds, count, ms);
 }
 
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
@@ -94,7 +110,8 @@ begin(void **state)
 	assert_int_equal(
 	    getsockname(fd, (struct sockaddr *)&address, &address_length), 0);
 	assert_int_equal(listen(fd, 16), 0);
-	listener = listener_new(fd, &settings, &error);
+	listening = fd;
+	listener = listener_new(fd, true, &settings, &error);
 	assert_non_null(listener);
 	waits = false;
 	fails = 0;
@@ -347,6 +364,163 @@ test_kept(void **state)
 	assert_int_equal(listener_open_count(listener), 0);
 }
 
+/* A peer whose connection was kept and whose next request is served by FD. */
+static int
+serve_kept_peer(int *fd)
+{
+	int peer = keep_peer();
+
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(fd), LISTENER_REQUEST);
+	assert_int_equal(read_all(*fd), sizeof(request));
+	return peer;
+}
+
+/* The next request of PEER comes just before the answer to this one is done with;
+ * true if the thread then has it without waiting. */
+static bool
+sees_next(int peer, int *fd)
+{
+	bool seen;
+
+	assert_int_equal(
+	    write(peer, request, sizeof(request)), sizeof(request));
+	listener_answered(listener, *fd);
+	seen = listener_has_next();
+	assert_int_equal(*(enum listener_event *)work(fd), LISTENER_REQUEST);
+	assert_false(listener_has_next());
+	assert_int_equal(read_all(*fd), sizeof(request));
+	return seen;
+}
+
+static void
+make_linger(int peer, int *fd)
+{
+	for (int i = 0; !sees_next(peer, fd); i++)
+		assert_true(i < 10);
+}
+
+static void
+test_linger(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd), lingered = 0, seen = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		looks = 0;
+		/* No next one comes. */
+		listener_answered(listener, fd);
+		assert_false(listener_has_next());
+		lingered += looks > 0;
+		assert_int_equal(
+		    write(peer, request, sizeof(request)), sizeof(request));
+		assert_int_equal(
+		    *(enum listener_event *)work(&fd), LISTENER_REQUEST);
+		assert_int_equal(read_all(fd), sizeof(request));
+	}
+	/* Ever more seldom, at last each 64th time. */
+	assert_in_range(lingered, 15, 20);
+	/* After some that come at once it lingers for each. */
+	for (int i = 0; i < 200; i++)
+		seen += sees_next(peer, &fd);
+	assert_in_range(seen, 70, 150);
+	for (int i = 0; i < 100; i++)
+		assert_true(sees_next(peer, &fd));
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+}
+
+/* Not where there is but one processor. */
+static void
+test_no_linger(void **state)
+{
+	struct error error;
+	int peer, fd = -1;
+
+	(void)state;
+	fd = dup(listening);
+	listener_free(listener);
+	listener = listener_new(fd, false, &settings, &error);
+	peer = serve_kept_peer(&fd);
+	for (int i = 0; i < 100; i++)
+		assert_false(sees_next(peer, &fd));
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+}
+
+/* Nor while another request is served, whose answer may be there meanwhile. */
+static void
+test_no_linger_beside(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd), other = open_peer(), busy;
+
+	(void)state;
+	assert_int_equal(
+	    write(other, request, sizeof(request)), sizeof(request));
+	assert_int_equal(*(enum listener_event *)work(&busy), LISTENER_REQUEST);
+	for (int i = 0; i < 100; i++)
+		assert_false(sees_next(peer, &fd));
+	listener_closed(listener, busy);
+	close(busy);
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+	close(other);
+}
+
+/* Nor any longer when another one comes. */
+static void
+test_linger_until_other(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd), other, next;
+
+	(void)state;
+	make_linger(peer, &fd);
+	other = open_peer();
+	assert_int_equal(
+	    write(other, request, sizeof(request)), sizeof(request));
+	looks = 0;
+	listener_answered(listener, fd);
+	assert_false(listener_has_next());
+	assert_int_equal(looks, 1);
+	assert_int_equal(*(enum listener_event *)work(&next), LISTENER_REQUEST);
+	assert_int_not_equal(next, fd);
+	listener_closed(listener, next);
+	close(next);
+	close(peer);
+	close(other);
+}
+
+/* Of a request whose beginning was seen the rest is waited for as ever; a peer that
+ * was seen to go has gone. */
+static void
+test_linger_for_part(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd);
+
+	(void)state;
+	make_linger(peer, &fd);
+	assert_int_equal(write(peer, request, 5), 5);
+	listener_answered(listener, fd);
+	assert_true(listener_has_next());
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	assert_int_equal(listener_busy_count(listener), 1);
+	assert_int_equal(write(peer, request + 5, sizeof(request) - 5),
+	    sizeof(request) - 5);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
+	assert_int_equal(read_all(fd), sizeof(request));
+	close(peer);
+	listener_answered(listener, fd);
+	assert_true(listener_has_next());
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
+	assert_int_equal(listener_open_count(listener), 0);
+}
+
 /* The web server says when, and not the time for a first request; but a next
  * one that has begun has to go on. */
 static void
@@ -509,7 +683,7 @@ test_no_socket(void **state)
 
 	(void)state;
 	close(closed);
-	assert_null(listener_new(closed, &settings, &error));
+	assert_null(listener_new(closed, false, &settings, &error));
 	assert_int_equal(error.code, ERROR_CONFIG);
 	assert_non_null(strstr(error.message, "listening"));
 }
@@ -527,6 +701,12 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
+	    cmocka_unit_test_setup_teardown(test_linger, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_linger, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_linger_beside, begin, end),
+	    cmocka_unit_test_setup_teardown(
+		test_linger_until_other, begin, end),
+	    cmocka_unit_test_setup_teardown(test_linger_for_part, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_for_long, begin, end),
 	    cmocka_unit_test_setup_teardown(
