@@ -9,9 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,6 +25,7 @@
 #include "framing.h"
 #include "log.h"
 #include "settings.h"
+#include "vigil.h"
 
 /* While draining, a connection that is silent for so long was not opened by a
  * web server that has a request. */
@@ -44,11 +43,8 @@
 
 /* A thread that has answered looks so long for the next request on that
  * connection before it sleeps: as long as Linux lets an idle processor look for
- * work (guest_halt_poll_ns), and for the same reason, what it takes to wake
- * one. Where that is in vain it does so ever more seldom, and costs each
- * request LINGER_US / LINGER_SKIP_MAX, 3 us. */
-#define LINGER_US 200
-#define LINGER_SKIP_MAX 63
+ * work (guest_halt_poll_ns). */
+#define VIGIL_US 200
 
 /* How often a shortage of descriptors is logged. */
 #define SHORTAGE_LOG_MS 60000
@@ -82,8 +78,8 @@ struct connection {
 struct listener {
 	const struct settings *settings;
 	int fd, epoll, wake, stop;
-	bool linger; /* whether a thread may */
-	int spare;   /* a descriptor to give up when there are no more */
+	bool vigilant; /* whether a thread may */
+	int spare;     /* a descriptor to give up when there are no more */
 	atomic_bool draining;
 	atomic_bool deaf; /* epoll did not take the listening socket again */
 	atomic_int accepting; /* threads */
@@ -92,7 +88,7 @@ struct listener {
 	size_t size;
 	size_t open;
 	size_t kept;             /* of those open */
-	int skip, skipped;       /* do not linger so often; how often it was */
+	struct vigil vigil;      /* for the next request on a kept one */
 	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
 	bool trust_due;          /* listener_tick() saw one that should be */
@@ -134,7 +130,7 @@ open_descriptors(struct listener *listener)
 
 struct listener *
 listener_new(
-    int fd, bool linger, const struct settings *settings, struct error *error)
+    int fd, bool vigilant, const struct settings *settings, struct error *error)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -143,7 +139,7 @@ listener_new(
 		return NULL;
 	}
 	listener->settings = settings;
-	listener->linger = linger;
+	listener->vigilant = vigilant;
 	listener->fd = fd;
 	listener->epoll = listener->wake = listener->stop = -1;
 	pthread_mutex_init(&listener->lock, NULL);
@@ -507,22 +503,22 @@ take_trusted(struct listener *listener, int *fd_out)
 	return found;
 }
 
-/* What linger() has seen, until this thread asks for its next request. */
-static _Thread_local struct epoll_event seen;
+/* What keep_vigil() has seen, until this thread asks for its next request. */
+static _Thread_local struct epoll_event next;
 
 bool
 listener_has_next(void)
 {
-	return seen.events != 0;
+	return next.events != 0;
 }
 
 enum listener_event
 listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
 	for (;;) {
-		struct epoll_event event = seen;
+		struct epoll_event event = next;
 
-		seen.events = 0;
+		next.events = 0;
 		if (event.events == 0 &&
 		    epoll_wait(listener->epoll, &event, 1, -1) < 1)
 			continue;
@@ -566,33 +562,47 @@ listener_may_keep(void *context, int fd)
 	return whole && !atomic_load(&listener->draining);
 }
 
+/* Whether but one request is being served. Called locked. */
+static bool
+is_alone(const struct listener *listener)
+{
+	return listener->open - listener->kept == 1;
+}
+
+bool
+listener_is_pressed(void *context)
+{
+	struct listener *listener = context;
+	bool pressed;
+
+	pthread_mutex_lock(&listener->lock);
+	pressed = listener->vigilant && is_alone(listener) &&
+		  listener->vigil.skip == 0;
+	pthread_mutex_unlock(&listener->lock);
+	return pressed;
+}
+
 /*
  * Looks whether the next request on FD, which is still served, comes soon. True
  * if so. Only where nothing else is being served, and until something else is
- * there to do; who needs the processor has it. Called locked, and unlocks
- * meanwhile.
+ * there to do. Called locked, and unlocks meanwhile.
  */
 static bool
-linger(struct listener *listener, int fd)
+keep_vigil(struct listener *listener, int fd)
 {
 	struct pollfd pfds[] = {{.fd = fd, .events = POLLIN},
 	    {.fd = listener->epoll, .events = POLLIN}};
-	int64_t end;
+	bool seen;
 
-	if (!listener->linger || listener->open - listener->kept > 1 ||
-	    listener->skipped++ < listener->skip)
+	if (!listener->vigilant || !is_alone(listener) ||
+	    !vigil_may(&listener->vigil))
 		return false;
 	pthread_mutex_unlock(&listener->lock);
-	end = clock_us() + LINGER_US;
-	while (poll(pfds, 2, 0) == 0 && clock_us() < end)
-		sched_yield();
+	vigil_keep(pfds, 2, VIGIL_US);
+	seen = pfds[0].revents != 0;
 	pthread_mutex_lock(&listener->lock);
-	listener->skipped = 0;
-	listener->skip =
-	    pfds[0].revents != 0 ? listener->skip / 2 : listener->skip * 2 + 1;
-	if (listener->skip > LINGER_SKIP_MAX)
-		listener->skip = LINGER_SKIP_MAX;
-	return pfds[0].revents != 0;
+	vigil_learn(&listener->vigil, seen);
+	return seen;
 }
 
 void
@@ -600,18 +610,18 @@ listener_answered(void *context, int fd)
 {
 	struct listener *listener = context;
 	struct connection *connection;
-	bool soon;
+	bool seen;
 
 	pthread_mutex_lock(&listener->lock);
-	soon = linger(listener, fd);
+	seen = keep_vigil(listener, fd);
 	connection = &listener->connections[fd];
 	/* Neither ended by listener_tick() nor found by draining meanwhile. */
 	if (connection->state == STATE_SERVED &&
 	    !atomic_load(&listener->draining)) {
 		wait_for_request(listener, fd);
 		set_kept(listener, connection, true);
-		if (soon)
-			seen = (struct epoll_event){.events = EPOLLIN,
+		if (seen)
+			next = (struct epoll_event){.events = EPOLLIN,
 			    .data.u64 = tag_of(listener, fd)};
 		else
 			watch_waiting(listener, fd);

@@ -23,11 +23,11 @@ struct error;
 struct listener;
 struct settings;
 
-/* Listens on FD, which it takes over. LINGER: a thread that has answered may
+/* Listens on FD, which it takes over. VIGILANT: a thread that has answered may
  * look for the next request for a moment, as it should where there is a
  * processor left. */
-struct listener *listener_new(
-    int fd, bool linger, const struct settings *settings, struct error *error);
+struct listener *listener_new(int fd, bool vigilant,
+    const struct settings *settings, struct error *error);
 
 void listener_free(struct listener *listener);
 
@@ -62,6 +62,11 @@ void listener_answered(void *context, int fd);
 /* True if the calling thread has seen one come: then it must call
  * listener_wait(), which does not wait but takes it. */
 bool listener_has_next(void);
+
+/* True if one request is served, and the last ones followed each other so
+ * closely that threads saw them come: who waits for that one should not sleep.
+ * CONTEXT is the listener. */
+bool listener_is_pressed(void *context);
 
 /* Wakes one waiting thread. Never blocks. */
 void listener_wake(struct listener *listener);

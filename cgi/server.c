@@ -351,6 +351,7 @@ server_run(struct app *app, int fd, struct error *error)
 	gate_init(&server->gate, processors < 2 ? 2 : processors,
 	    app->settings->workers);
 	pool_watch(app->pool, gate_wait_begin, gate_wait_end, &server->gate);
+	pool_vigil(app->pool, listener_is_pressed, server->listener);
 	app->resume = resume;
 	app->server = server;
 	app->streams =
@@ -363,6 +364,7 @@ server_run(struct app *app, int fd, struct error *error)
 	app->streams = NULL;
 	app->server = NULL;
 	pool_watch(app->pool, NULL, NULL, NULL);
+	pool_vigil(app->pool, NULL, NULL);
 	gate_fini(&server->gate);
 	pthread_mutex_destroy(&server->lock);
 	listener_free(server->listener);

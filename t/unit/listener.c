@@ -395,16 +395,16 @@ sees_next(int peer, int *fd)
 }
 
 static void
-make_linger(int peer, int *fd)
+make_vigilant(int peer, int *fd)
 {
 	for (int i = 0; !sees_next(peer, fd); i++)
 		assert_true(i < 10);
 }
 
 static void
-test_linger(void **state)
+test_vigil(void **state)
 {
-	int fd = -1, peer = serve_kept_peer(&fd), lingered = 0, seen = 0;
+	int fd = -1, peer = serve_kept_peer(&fd), kept = 0, seen = 0;
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
@@ -412,21 +412,24 @@ test_linger(void **state)
 		/* No next one comes. */
 		listener_answered(listener, fd);
 		assert_false(listener_has_next());
-		lingered += looks > 0;
+		kept += looks > 0;
 		assert_int_equal(
 		    write(peer, request, sizeof(request)), sizeof(request));
 		assert_int_equal(
 		    *(enum listener_event *)work(&fd), LISTENER_REQUEST);
+		assert_false(listener_is_pressed(listener));
 		assert_int_equal(read_all(fd), sizeof(request));
 	}
 	/* Ever more seldom, at last each 64th time. */
-	assert_in_range(lingered, 15, 20);
-	/* After some that come at once it lingers for each. */
+	assert_in_range(kept, 15, 20);
+	/* After some that come at once a vigil is kept for each. */
 	for (int i = 0; i < 200; i++)
 		seen += sees_next(peer, &fd);
 	assert_in_range(seen, 70, 150);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		assert_true(sees_next(peer, &fd));
+		assert_true(listener_is_pressed(listener));
+	}
 	listener_closed(listener, fd);
 	close(fd);
 	close(peer);
@@ -434,7 +437,7 @@ test_linger(void **state)
 
 /* Not where there is but one processor. */
 static void
-test_no_linger(void **state)
+test_no_vigil(void **state)
 {
 	struct error error;
 	int peer, fd = -1;
@@ -444,8 +447,10 @@ test_no_linger(void **state)
 	listener_free(listener);
 	listener = listener_new(fd, false, &settings, &error);
 	peer = serve_kept_peer(&fd);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		assert_false(sees_next(peer, &fd));
+		assert_false(listener_is_pressed(listener));
+	}
 	listener_closed(listener, fd);
 	close(fd);
 	close(peer);
@@ -453,16 +458,21 @@ test_no_linger(void **state)
 
 /* Nor while another request is served, whose answer may be there meanwhile. */
 static void
-test_no_linger_beside(void **state)
+test_no_vigil_beside(void **state)
 {
-	int fd = -1, peer = serve_kept_peer(&fd), other = open_peer(), busy;
+	int fd = -1, peer = serve_kept_peer(&fd), other, busy;
 
 	(void)state;
+	make_vigilant(peer, &fd);
+	assert_true(listener_is_pressed(listener));
+	other = open_peer();
 	assert_int_equal(
 	    write(other, request, sizeof(request)), sizeof(request));
 	assert_int_equal(*(enum listener_event *)work(&busy), LISTENER_REQUEST);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		assert_false(sees_next(peer, &fd));
+		assert_false(listener_is_pressed(listener));
+	}
 	listener_closed(listener, busy);
 	close(busy);
 	listener_closed(listener, fd);
@@ -473,12 +483,12 @@ test_no_linger_beside(void **state)
 
 /* Nor any longer when another one comes. */
 static void
-test_linger_until_other(void **state)
+test_vigil_until_other(void **state)
 {
 	int fd = -1, peer = serve_kept_peer(&fd), other, next;
 
 	(void)state;
-	make_linger(peer, &fd);
+	make_vigilant(peer, &fd);
 	other = open_peer();
 	assert_int_equal(
 	    write(other, request, sizeof(request)), sizeof(request));
@@ -497,12 +507,12 @@ test_linger_until_other(void **state)
 /* Of a request whose beginning was seen the rest is waited for as ever; a peer that
  * was seen to go has gone. */
 static void
-test_linger_for_part(void **state)
+test_vigil_for_part(void **state)
 {
 	int fd = -1, peer = serve_kept_peer(&fd);
 
 	(void)state;
-	make_linger(peer, &fd);
+	make_vigilant(peer, &fd);
 	assert_int_equal(write(peer, request, 5), 5);
 	listener_answered(listener, fd);
 	assert_true(listener_has_next());
@@ -701,12 +711,12 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
-	    cmocka_unit_test_setup_teardown(test_linger, begin, end),
-	    cmocka_unit_test_setup_teardown(test_no_linger, begin, end),
-	    cmocka_unit_test_setup_teardown(test_no_linger_beside, begin, end),
+	    cmocka_unit_test_setup_teardown(test_vigil, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_vigil, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_vigil_beside, begin, end),
 	    cmocka_unit_test_setup_teardown(
-		test_linger_until_other, begin, end),
-	    cmocka_unit_test_setup_teardown(test_linger_for_part, begin, end),
+		test_vigil_until_other, begin, end),
+	    cmocka_unit_test_setup_teardown(test_vigil_for_part, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_for_long, begin, end),
 	    cmocka_unit_test_setup_teardown(
