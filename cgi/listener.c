@@ -87,7 +87,7 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
-	size_t kept;             /* of those open */
+	size_t kept, served;     /* of those open */
 	struct vigil vigil;      /* for the next request on a kept one */
 	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
@@ -227,6 +227,16 @@ entry(struct listener *listener, int fd)
 
 /* Called locked. */
 static void
+set_state(
+    struct listener *listener, struct connection *connection, enum state state)
+{
+	listener->served -= connection->state >= STATE_SERVED;
+	listener->served += state >= STATE_SERVED;
+	connection->state = state;
+}
+
+/* Called locked. */
+static void
 set_kept(struct listener *listener, struct connection *connection, bool kept)
 {
 	if (connection->kept)
@@ -246,7 +256,7 @@ forget(struct listener *listener, int fd)
 		listener->trusted--;
 	connection->trusted = false;
 	set_kept(listener, connection, false);
-	connection->state = STATE_NONE;
+	set_state(listener, connection, STATE_NONE);
 	listener->open--;
 }
 
@@ -265,7 +275,7 @@ act(struct listener *listener, int fd, enum framing judged)
 		if (connection->watched)
 			epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
 		connection->whole = judged == FRAMING_READY;
-		connection->state = STATE_SERVED;
+		set_state(listener, connection, STATE_SERVED);
 		return true;
 	case FRAMING_BAD:
 		forget(listener, fd);
@@ -294,7 +304,7 @@ wait_for_request(struct listener *listener, int fd)
 {
 	struct connection *connection = &listener->connections[fd];
 
-	connection->state = STATE_WAITING;
+	set_state(listener, connection, STATE_WAITING);
 	connection->generation++;
 	connection->since = clock_ms();
 	connection->sound = false;
@@ -491,7 +501,7 @@ take_trusted(struct listener *listener, int *fd_out)
 			continue;
 		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, (int)i, NULL);
 		limit_reads((int)i, listener->settings);
-		connection->state = STATE_SERVED;
+		set_state(listener, connection, STATE_SERVED);
 		connection->trusted = true;
 		listener->trusted++;
 		*fd_out = (int)i;
@@ -566,7 +576,7 @@ listener_may_keep(void *context, int fd)
 static bool
 is_alone(const struct listener *listener)
 {
-	return listener->open - listener->kept == 1;
+	return listener->served == 1;
 }
 
 bool
@@ -711,7 +721,7 @@ listener_tick(struct listener *listener)
 			/* Ends a body that drips; one that is there is not
 			 * concerned, nor is the answer. */
 			shutdown((int)i, SHUT_RD);
-			connection->state = STATE_LATE;
+			set_state(listener, connection, STATE_LATE);
 		}
 	}
 	listener->trust_due = due;

@@ -481,6 +481,24 @@ test_no_vigil_beside(void **state)
 	close(other);
 }
 
+/* But a connection that has no request does not matter. */
+static void
+test_vigil_beside_silence(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd), silent = open_peer(), woken;
+
+	(void)state;
+	listener_wake(listener);
+	assert_int_equal(*(enum listener_event *)work(&woken), LISTENER_WOKEN);
+	assert_int_equal(listener_busy_count(listener), 2);
+	make_vigilant(peer, &fd);
+	assert_true(listener_is_pressed(listener));
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+	close(silent);
+}
+
 /* Nor any longer when another one comes. */
 static void
 test_vigil_until_other(void **state)
@@ -714,6 +732,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_vigil, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_vigil, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_vigil_beside, begin, end),
+	    cmocka_unit_test_setup_teardown(
+		test_vigil_beside_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(
 		test_vigil_until_other, begin, end),
 	    cmocka_unit_test_setup_teardown(test_vigil_for_part, begin, end),
