@@ -572,11 +572,13 @@ listener_may_keep(void *context, int fd)
 	return whole && !atomic_load(&listener->draining);
 }
 
-/* Whether but one request is being served. Called locked. */
+/* Whether a thread may be vigilant: only if but one request is being served.
+ * Called locked. */
 static bool
-is_alone(const struct listener *listener)
+may_be_vigilant(const struct listener *listener)
 {
-	return listener->served == 1;
+	return listener->vigilant && listener->settings->vigil != 0 &&
+	       listener->served == 1;
 }
 
 bool
@@ -586,8 +588,7 @@ listener_is_pressed(void *context)
 	bool pressed;
 
 	pthread_mutex_lock(&listener->lock);
-	pressed = listener->vigilant && is_alone(listener) &&
-		  listener->vigil.skip == 0;
+	pressed = may_be_vigilant(listener) && listener->vigil.skip == 0;
 	pthread_mutex_unlock(&listener->lock);
 	return pressed;
 }
@@ -604,8 +605,7 @@ keep_vigil(struct listener *listener, int fd)
 	    {.fd = listener->epoll, .events = POLLIN}};
 	bool seen;
 
-	if (!listener->vigilant || !is_alone(listener) ||
-	    !vigil_may(&listener->vigil))
+	if (!may_be_vigilant(listener) || !vigil_may(&listener->vigil))
 		return false;
 	pthread_mutex_unlock(&listener->lock);
 	vigil_keep(pfds, 2, VIGIL_US);

@@ -24,8 +24,8 @@ struct listener;
 struct settings;
 
 /* Listens on FD, which it takes over. VIGILANT: a thread that has answered may
- * look for the next request for a moment, as it should where there is a
- * processor left. */
+ * look for the next request for a moment, unless the setting `vigil` is off, as
+ * it should where there is a processor left. */
 struct listener *listener_new(int fd, bool vigilant,
     const struct settings *settings, struct error *error);
 

@@ -32,7 +32,7 @@ static const unsigned char request[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0,
     0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0};
 
 static const struct settings patient = {
-    .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
+    .vigil = 1, .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
 static struct settings settings;
 
 static struct sockaddr_un address;
@@ -456,6 +456,26 @@ test_no_vigil(void **state)
 	close(peer);
 }
 
+/* Nor where it is not wanted, which may change. */
+static void
+test_vigil_off(void **state)
+{
+	int fd = -1, peer = serve_kept_peer(&fd);
+
+	(void)state;
+	make_vigilant(peer, &fd);
+	settings.vigil = 0;
+	for (int i = 0; i < 100; i++) {
+		assert_false(sees_next(peer, &fd));
+		assert_false(listener_is_pressed(listener));
+	}
+	settings.vigil = 1;
+	assert_true(sees_next(peer, &fd));
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+}
+
 /* Nor while another request is served, whose answer may be there meanwhile. */
 static void
 test_no_vigil_beside(void **state)
@@ -731,6 +751,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
 	    cmocka_unit_test_setup_teardown(test_vigil, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_vigil, begin, end),
+	    cmocka_unit_test_setup_teardown(test_vigil_off, begin, end),
 	    cmocka_unit_test_setup_teardown(test_no_vigil_beside, begin, end),
 	    cmocka_unit_test_setup_teardown(
 		test_vigil_beside_silence, begin, end),
