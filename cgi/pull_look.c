@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,7 @@ look(struct app *app, struct db *db, struct pulling **pulls, size_t count,
 		struct pulling **p =
 		    &pulls[db_int64(rows, row, LOOK_ASKED) - 1];
 
+		assert(*p != NULL); /* each has one row */
 		if (pull_read_look(*p, rows, row, highest, error) < 0) {
 			pull_refuse(*p, error);
 			*p = NULL;
