@@ -402,6 +402,24 @@ make_vigilant(int peer, int *fd)
 }
 
 static void
+assert_no_vigil(int peer, int *fd)
+{
+	for (int i = 0; i < 100; i++) {
+		assert_false(sees_next(peer, fd));
+		assert_false(listener_is_pressed(listener));
+	}
+}
+
+/* Ends what FD serves. */
+static void
+close_both(int peer, int fd)
+{
+	listener_closed(listener, fd);
+	close(fd);
+	close(peer);
+}
+
+static void
 test_vigil(void **state)
 {
 	int fd = -1, peer = serve_kept_peer(&fd), kept = 0, seen = 0;
@@ -430,9 +448,7 @@ test_vigil(void **state)
 		assert_true(sees_next(peer, &fd));
 		assert_true(listener_is_pressed(listener));
 	}
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
+	close_both(peer, fd);
 }
 
 /* Not where there is but one processor. */
@@ -447,13 +463,8 @@ test_no_vigil(void **state)
 	listener_free(listener);
 	listener = listener_new(fd, false, &settings, &error);
 	peer = serve_kept_peer(&fd);
-	for (int i = 0; i < 100; i++) {
-		assert_false(sees_next(peer, &fd));
-		assert_false(listener_is_pressed(listener));
-	}
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
+	assert_no_vigil(peer, &fd);
+	close_both(peer, fd);
 }
 
 /* Nor where it is not wanted, which may change. */
@@ -465,15 +476,10 @@ test_vigil_off(void **state)
 	(void)state;
 	make_vigilant(peer, &fd);
 	settings.vigil = 0;
-	for (int i = 0; i < 100; i++) {
-		assert_false(sees_next(peer, &fd));
-		assert_false(listener_is_pressed(listener));
-	}
+	assert_no_vigil(peer, &fd);
 	settings.vigil = 1;
 	assert_true(sees_next(peer, &fd));
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
+	close_both(peer, fd);
 }
 
 /* Nor while another request is served, whose answer may be there meanwhile. */
@@ -489,16 +495,9 @@ test_no_vigil_beside(void **state)
 	assert_int_equal(
 	    write(other, request, sizeof(request)), sizeof(request));
 	assert_int_equal(*(enum listener_event *)work(&busy), LISTENER_REQUEST);
-	for (int i = 0; i < 100; i++) {
-		assert_false(sees_next(peer, &fd));
-		assert_false(listener_is_pressed(listener));
-	}
-	listener_closed(listener, busy);
-	close(busy);
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
-	close(other);
+	assert_no_vigil(peer, &fd);
+	close_both(other, busy);
+	close_both(peer, fd);
 }
 
 /* But a connection that has no request does not matter. */
@@ -513,9 +512,7 @@ test_vigil_beside_silence(void **state)
 	assert_int_equal(listener_busy_count(listener), 2);
 	make_vigilant(peer, &fd);
 	assert_true(listener_is_pressed(listener));
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
+	close_both(peer, fd);
 	close(silent);
 }
 
@@ -536,10 +533,8 @@ test_vigil_until_other(void **state)
 	assert_int_equal(looks, 1);
 	assert_int_equal(*(enum listener_event *)work(&next), LISTENER_REQUEST);
 	assert_int_not_equal(next, fd);
-	listener_closed(listener, next);
-	close(next);
+	close_both(other, next);
 	close(peer);
-	close(other);
 }
 
 /* Of a request whose beginning was seen the rest is waited for as ever; a peer that
