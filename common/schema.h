@@ -11,7 +11,7 @@
 
 /* As in schema/replicache.sql. A build for a test may say another one. */
 #ifndef SCHEMA_NUMBER
-#define SCHEMA_NUMBER 1
+#define SCHEMA_NUMBER 2
 #endif
 
 /* The lowest number from which the upgrades lead here. */

@@ -71,7 +71,7 @@ set local client_min_messages = warning;
 -- SCHEMA_NUMBER in common/schema.h, and writes upgrade/NNN.sql, which makes
 -- schema NNN of the one before. Functions and triggers need none of that:
 -- they are brought up to date by this file.
-set local replicache.schema_number = 1;
+set local replicache.schema_number = 2;
 
 do $$
 declare

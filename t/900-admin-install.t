@@ -88,8 +88,8 @@ subtest 'install' => sub {
 		is($admin->run(@$verb)->{exit}, 4, "@$verb: not installed");
 	}
 	is_deeply($admin->json(4, 'status'), { database_schema => 'public', schema_number => undef,
-		program_knows => 1 }, 'as status tells');
-	is_deeply($admin->json('install'), { database_schema => 'public', schema_number => 1 }, 'installed');
+		program_knows => 2 }, 'as status tells');
+	is_deeply($admin->json('install'), { database_schema => 'public', schema_number => 2 }, 'installed');
 	my $session = $cluster->session($database);
 	my $before = $session->value('select max(version) from replicache_version');
 	$session->query('create or replace function replicache_clock_version() returns bigint language sql as $$ select 1::bigint $$');
@@ -103,7 +103,7 @@ subtest 'install' => sub {
 
 	$session->query('create schema "My Sync"');
 	$session->query("alter role app in database $database set search_path = \"My Sync\", public");
-	is_deeply($admin->json('install'), { database_schema => 'My Sync', schema_number => 1 },
+	is_deeply($admin->json('install'), { database_schema => 'My Sync', schema_number => 2 },
 		'into the first schema of search_path, also beside another');
 	my $nobody = Rig::Admin->new($cluster->conninfo($cluster->database('empty'), 'postgres'));
 	$cluster->admin->query('create role guest login');
@@ -149,7 +149,7 @@ subtest 'status' => sub {
 	end $$; insert into replicache_schema_version values ('7')));
 	my $status = $admin->json('status');
 	is($status->{database}{version}, $session->value('select max(version) from replicache_version'), 'the version');
-	is($status->{database}{schema_number}, 1, 'the number of the schema');
+	is($status->{database}{schema_number}, 2, 'the number of the schema');
 	ok(!$status->{database}{standby}, 'a primary');
 	is_deeply([ @{ $status->{clients} }{qw(clients seen_within_a_day a_week a_month a_year longer_ago)} ],
 		[ 3, 1, 0, 1, 0, 1 ], 'clients, by when they were seen') or diag(explain $status->{clients});

@@ -14,6 +14,7 @@ use Test::More;
 
 use Rig::Admin;
 use Rig::Cluster;
+use Rig::Json;
 use Rig::Place qw(builddir srcdir start_process reap_process wait_until);
 use Rig::Program qw(params);
 use Rig::Sync qw(push_params pull_params);
@@ -35,8 +36,36 @@ sub number { $_[0]->value('select schema_number from replicache_state') }
 
 subtest 'nothing to do' => sub {
 	my (undef, $session, $admin) = place();
-	is_deeply($admin->json('upgrade'), { database_schema => 'public', schema_number => 1 }, 'said so');
-	is(number($session), 1, 'nothing done');
+	is_deeply($admin->json('upgrade'), { database_schema => 'public', schema_number => 2 }, 'said so');
+	is(number($session), 2, 'nothing done');
+};
+
+# A database as the release 0.1.0 left it.
+subtest 'from 0.1.0' => sub {
+	my $database = $cluster->database('empty');
+	$cluster->run_file($database, srcdir() . '/t/upgrade/0.1.0.sql');
+	my $session = $cluster->session($database);
+	my $conninfo = $cluster->conninfo($database);
+	my $cookie = $session->value('select max(version) from replicache_version');
+	is_deeply(Rig::Admin->new($conninfo)->json('upgrade'),
+		{ database_schema => 'public', upgraded_from => 1, schema_number => 2 }, 'upgraded');
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $conninfo);
+	my $pull = sub { return $program->request(pull_params('g', $_[0]))->{body} };
+	is_deeply(Rig::Json::decode($pull->($cookie)), { cookie => $cookie, lastMutationIDChanges => {}, patch => [] },
+		'a client goes on from its cookie');
+	my $push = $program->request(push_params('g', [ 'a', 2, 'createMessage',
+		'{"id":"m2","from":"u","content":"more","order":2}' ]));
+	is($push->{status}, 200, 'and from its last mutation');
+	my $answer = Rig::Json::decode($pull->($cookie));
+	is_deeply([ $answer->{lastMutationIDChanges}, map { $_->{key} } @{ $answer->{patch} } ],
+		[ { a => 2 }, 'message/m2' ], 'which it is told of, and of nothing else');
+	$session->query('delete from todo where id = 1');
+	is_deeply([ map { "$_->{op} $_->{key}" } @{ Rig::Json::decode($pull->($answer->{cookie}))->{patch} } ],
+		['del todo/1'], 'and so is any other write');
+	$program->stop;
+	is($session->value(q(select count(*) from replicache_failed_mutation)), 2, 'the ledger is there');
+	is($session->value(q(select string_agg(what || ': ' || advice, ', ') from replicache_check()
+		where result = 'fault')), undef, 'and there is no fault');
 };
 
 subtest 'upgrade, while a program serves' => sub {
@@ -49,19 +78,19 @@ subtest 'upgrade, while a program serves' => sub {
 	is($status->(1), '200 200 200', 'it does');
 	my $run = $new->run('install');
 	is($run->{exit}, 4, 'the new install refuses the old schema');
-	like($run->{error}, qr/has schema 1, this program knows 3: replicache-admin upgrade/, 'and says what to do');
+	like($run->{error}, qr/has schema 2, this program knows 4: replicache-admin upgrade/, 'and says what to do');
 	is($new->run('failed', 'list')->{exit}, 4, 'so do the other verbs');
-	is_deeply($new->json(4, 'status'), { database_schema => 'public', schema_number => 1, program_knows => 3 }, 'and status');
-	is_deeply($new->json('upgrade'), { database_schema => 'public', upgraded_from => 1, schema_number => 3 }, 'upgraded');
-	is($session->value(q(select string_agg(id || made_up, ' ' order by id) from replicache_client_group)), 'g3 h3', 'by both steps');
-	is(number($session), 3, 'numbered');
+	is_deeply($new->json(4, 'status'), { database_schema => 'public', schema_number => 2, program_knows => 4 }, 'and status');
+	is_deeply($new->json('upgrade'), { database_schema => 'public', upgraded_from => 2, schema_number => 4 }, 'upgraded');
+	is($session->value(q(select string_agg(id || made_up, ' ' order by id) from replicache_client_group)), 'g4 h4', 'by both steps');
+	is(number($session), 4, 'numbered');
 	is($new->run('upgrade')->{exit}, 0, 'again');
 	is($new->run('install')->{exit}, 0, 'the new install goes with it');
 	is($new->run('failed', 'list')->{exit}, 0, 'and the other verbs');
 
 	is($status->(2), '503 503 503', 'the old program serves no more');
-	like($program->log, qr/has schema 3, this program knows 1/, 'and says why');
-	like($program->request(params('GET', '/health'))->{body}, qr/"schema":3.*"reason":"schema too new"/, 'its health too');
+	like($program->log, qr/has schema 4, this program knows 2/, 'and says why');
+	like($program->request(params('GET', '/health'))->{body}, qr/"schema":4.*"reason":"schema too new"/, 'its health too');
 	$program->stop;
 	my $fresh = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));
 	is($fresh->request(pull_params('h'))->{status}, 503, 'nor does one that starts');
@@ -70,11 +99,11 @@ subtest 'upgrade, while a program serves' => sub {
 	for my $verb ('install', 'upgrade') {
 		my $run = $admin->run($verb);
 		is($run->{exit}, 4, "the old $verb refuses");
-		like($run->{error}, qr/schema 3, which is newer than this program's 1; nothing was done/, 'and says so');
+		like($run->{error}, qr/schema 4, which is newer than this program's 2; nothing was done/, 'and says so');
 	}
 	eval { $cluster->run_file($database, srcdir() . '/schema/replicache.sql') };
-	like($@, qr/the database has schema 3, this file is of schema 1/, 'and so does its SQL');
-	is(number($session), 3, 'nothing was done');
+	like($@, qr/the database has schema 4, this file is of schema 2/, 'and so does its SQL');
+	is(number($session), 4, 'nothing was done');
 };
 
 subtest 'an upgrade that fails' => sub {
@@ -82,12 +111,12 @@ subtest 'an upgrade that fails' => sub {
 	$session->query('create table obstacle (id int)');
 	my $run = $new->run('upgrade');
 	is($run->{exit}, 1, 'fails');
-	like($run->{error}, qr{upgrade/003.sql: there is an obstacle}, 'and says where');
-	is(number($session), 2, 'the step before it is done');
-	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 2, 'and nothing of this one');
+	like($run->{error}, qr{upgrade/004.sql: there is an obstacle}, 'and says where');
+	is(number($session), 3, 'the step before it is done');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 3, 'and nothing of this one');
 	$session->query('drop table obstacle');
 	is($new->run('upgrade')->{exit}, 0, 'it goes on from there');
-	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 3, 'to the end');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 4, 'to the end');
 };
 
 subtest 'too old' => sub {
@@ -115,8 +144,8 @@ subtest 'two at a time' => sub {
 	}, 'both to wait');
 	$session->query('commit');
 	is_deeply([ map { reap_process($_, 60) } @pid ], [ 0, 0 ], 'both end well');
-	is(number($session), 3, 'and it is done');
-	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 3, 'once');
+	is(number($session), 4, 'and it is done');
+	is($session->value(q(select made_up from replicache_client_group where id = 'g')), 4, 'once');
 };
 
 done_testing;

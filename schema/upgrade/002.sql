@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Makes schema 2 of schema 1, which release 0.1.0 has. replicache-admin upgrade
+-- runs it, and then replicache.sql, in one transaction.
