@@ -25,7 +25,7 @@ use Rig::Json;
 use Rig::Pair;
 use Rig::Place qw(srcdir wait_until);
 use Rig::Program qw(params);
-use Rig::Sync;
+use Rig::Sync qw(cookie_version);
 
 my $SCALE = int($ENV{SCALE} // 1);
 my $SEED = $ENV{SEED} // int rand 100_000;
@@ -143,7 +143,7 @@ sub lose_some
 	my $session = $pair->primary->session($database);
 	my $kept = $session->value('select max(version) from replicache_version');
 	my %kept = map { $_->{client} => last_id($session, $_->{client}) } @person;
-	my %seen = map { $_->{client} => ($_->{view}{cookie} // 0) > $kept } @person;
+	my %seen = map { $_->{client} => cookie_version($_->{view}{cookie}) > $kept } @person;
 	my %confirmed = map { $_->{client} => $_->told > $kept{ $_->{client} } } @person;
 	$count{seen} += grep { $_ } values %seen;
 	$count{confirmed} += sum0(map { max(0, $_->told - $kept{ $_->{client} }) } @person);
@@ -158,7 +158,7 @@ sub lose_some
 		my $wanted = !$confirmed{ $one->{client} } ? 200 : $kept{ $one->{client} } ? 409 : 'unknown';
 		wrong("round $n:", $one->{client}, "pushed and was answered $got, not $wanted") if $got ne $wanted;
 	}
-	$count{overtaken} += grep { $seen{ $_->{client} } && $_->{view}{cookie} <= $kept + $steps } @person;
+	$count{overtaken} += grep { $seen{ $_->{client} } && cookie_version($_->{view}{cookie}) <= $kept + $steps } @person;
 	for my $one (@person) {
 		my $got = $one->pull;
 		my $wanted = $seen{ $one->{client} } ? 'future' : 200;

@@ -22,6 +22,7 @@ use Rig::History;
 use Rig::Node;
 use Rig::Place qw(srcdir wait_until);
 use Rig::Site;
+use Rig::Sync qw(cookie_order cookie_version);
 use Rig::Token;
 
 plan skip_all => $_ for Rig::Node::missing(), Rig::Site::missing();
@@ -71,7 +72,7 @@ sub take_answers
 			push @wrong, "a pull was answered $answer->{error}";
 			next;
 		}
-		my $from = $group->{state}{ $request->{cookie} // 'null' } // { rows => {}, ids => {} };
+		my $from = $group->{state}{ Rig::Json::encode($request->{cookie}) } // { rows => {}, ids => {} };
 		my %rows = %{ $from->{rows} };
 		for my $operation (@{ $answer->{patch} }) {
 			%rows = () if $operation->{op} eq 'clear';
@@ -81,9 +82,9 @@ sub take_answers
 		my $state = { rows => \%rows, ids => { %{ $from->{ids} }, %{ $answer->{lastMutationIDChanges} } } };
 		$state->{digest} = digest(\%rows);
 		my $cookie = $answer->{cookie};
-		$group->{state}{$cookie} = $state;
+		$group->{state}{ Rig::Json::encode($cookie) } = $state;
 		push @{ $group->{cookies} }, $cookie;
-		push @{ $group->{pulls} }, { about => 'answer', cookie => $cookie,
+		push @{ $group->{pulls} }, { about => 'answer', cookie => cookie_version($cookie),
 			ids => $state->{ids}, digest => $state->{digest} };
 	}
 }
@@ -95,10 +96,11 @@ sub look_at
 	my $digest = digest($tab->{client}->view);
 	take_answers();
 	my $group = $tab->{group};
-	my ($cookie) = sort { $a <=> $b }
-	    grep { $_ >= $tab->{seen} && $group->{state}{$_}{digest} eq $digest } @{ $group->{cookies} };
+	my ($cookie) = sort { cookie_order($a) <=> cookie_order($b) }
+	    grep { cookie_order($_) >= $tab->{seen} && $group->{state}{ Rig::Json::encode($_) }{digest} eq $digest }
+	    @{ $group->{cookies} };
 	if (defined $cookie) {
-		$tab->{seen} = $cookie;
+		$tab->{seen} = cookie_order($cookie);
 		return;
 	}
 	# Before its first pull it shows nothing.
@@ -166,7 +168,7 @@ my $last = $history->session->value('select max(version) from replicache_version
 for my $tab (@tab) {
 	$tab->{client}->pull_until(sub {
 		look_at($tab);
-		return @wrong || grep { $_ == $last } @{ $tab->{group}{cookies} };
+		return @wrong || grep { cookie_version($_) == $last } @{ $tab->{group}{cookies} };
 	}, 'the last version', 30);
 	is_deeply($tab->{client}->events, [], 'a tab was not disturbed');
 }

@@ -347,7 +347,7 @@ use Digest::MD5 qw(md5_hex);
 use Encode qw(encode_utf8);
 use Time::HiRes qw(sleep time);
 
-use Rig::Sync qw(push_body pull_body);
+use Rig::Sync qw(push_body pull_body cookie_version);
 
 # How often, of a hundred rounds, a tab is closed and another one opened, and the
 # page is another one.
@@ -532,7 +532,7 @@ sub pull
 		$self->violate("P1: $client was answered 200 for $acked, and then told $told") if $told < $acked;
 	}
 	push @{ $self->{pulls} }, {
-		about => $about, cookie => $view->{cookie}, ids => { %{ $view->{ids} } },
+		about => $about, cookie => cookie_version($view->{cookie}), ids => { %{ $view->{ids} } },
 		digest => md5_hex(encode_utf8(join "\n", map { "$_=$rows->{$_}{body}" } sort keys %$rows)),
 	};
 }

@@ -18,8 +18,8 @@ use Rig::Json;
 use Rig::Place qw(adopt_process forget_process);
 use Rig::Program;
 
-our @EXPORT_OK = qw(push_body pull_body push_params pull_params parallel
-    background collect);
+our @EXPORT_OK = qw(push_body pull_body push_params pull_params cookie_order
+    cookie_version parallel background collect);
 
 # A mutation is [client, id, name, args as JSON (undef: none)].
 sub push_body
@@ -37,9 +37,23 @@ sub push_body
 sub pull_body
 {
 	my ($group, $cookie) = @_;
-	$cookie //= 'null';
+	$cookie = ref $cookie ? Rig::Json::encode($cookie) : $cookie // 'null';
 	return qq({"profileID":"p","clientGroupID":"$group","cookie":$cookie,)
 	    . '"pullVersion":1,"schemaVersion":""}';
+}
+
+# A cookie is a number, or an object: by its order the client compares, and its v is
+# the version. Both are -1 for no cookie, which is less than any.
+sub cookie_order
+{
+	my ($cookie) = @_;
+	return (ref $cookie ? $cookie->{order} : $cookie) // -1;
+}
+
+sub cookie_version
+{
+	my ($cookie) = @_;
+	return (ref $cookie ? $cookie->{v} : $cookie) // -1;
 }
 
 # The FastCGI parameters and body of a push, of a pull.
@@ -137,11 +151,11 @@ sub pull
 	die "pull: patch: $fault\n" if $fault;
 	my $cookie = $got->{cookie};
 	if (defined $self->{cookie}) {
-		die "pull: cookie went from $self->{cookie} to $cookie\n"
-		    if $cookie < $self->{cookie};
-		die "pull: the same cookie, but $answer->{body}\n"
-		    if $cookie == $self->{cookie}
-		    && (@{ $got->{patch} } || %{ $got->{lastMutationIDChanges} });
+		my ($before, $after) = map { Rig::Sync::cookie_order($_) } $self->{cookie}, $cookie;
+		die "pull: cookie went from $before to $after\n" if $after < $before;
+		die "pull: the same cookie, but $answer->{body}\n" if $after == $before
+		    && (@{ $got->{patch} } || %{ $got->{lastMutationIDChanges} }
+			|| Rig::Json::encode($cookie) ne Rig::Json::encode($self->{cookie}));
 	}
 	while (my ($client, $id) = each %{ $got->{lastMutationIDChanges} }) {
 		die "pull: the last mutation ID of $client fell to $id\n"
