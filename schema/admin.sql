@@ -170,12 +170,13 @@ order by version desc, failed_at desc, mutation_id desc;
 
 -- $1 client ID, $2 mutation ID.
 prepare failed_show as
-select client_id, mutation_id, client_group_id, user_id, name, code, sqlstate,
-  message, version, failed_at, args
+select client_id, mutation_id, client_group_id, user_id, role, name, code,
+  sqlstate, message, version, failed_at, args
 from replicache_failed_mutation
 where client_id = $1::text and mutation_id::text = $2::text;
 
--- The same; $3 a role or null. The code if it failed again.
+-- The same; $3 a role, or null for the one it failed as. The code if it failed
+-- again.
 prepare failed_retry as
 select replicache_retry(client_id, mutation_id, $3::name) as code
 from replicache_failed_mutation

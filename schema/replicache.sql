@@ -230,7 +230,8 @@ create table if not exists replicache_user_floor (
   floor   bigint not null
 );
 
--- args is json, not jsonb: it keeps what jsonb can't hold.
+-- args  json, not jsonb: it keeps what jsonb can't hold
+-- role  as which it ran; null where a release before 0.2.0 recorded it
 create table if not exists replicache_failed_mutation (
   client_id       text not null,
   mutation_id     bigint not null,
@@ -245,6 +246,7 @@ create table if not exists replicache_failed_mutation (
   message         text,
   version         bigint not null,
   failed_at       timestamptz not null default clock_timestamp(),
+  role            text,
   primary key (client_id, mutation_id)
 );
 
@@ -626,7 +628,9 @@ $$;
 -- replicache_record_failure(...) returns void
 --
 -- Internal: writes one row into the ledger. Args that not even json can hold
--- are left out.
+-- are left out. The role is not an argument: whoever may call this could have a
+-- mutation run as somebody else by replicache_retry(). It is that of the session,
+-- since this function runs as its owner.
 
 create or replace function replicache_record_failure(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
@@ -644,7 +648,8 @@ begin
   end;
   insert into replicache_failed_mutation as f values (
       client_id, mutation_id, client_group_id, user_id, name, args_json,
-      code, sqlstate, message, replicache_next_version())
+      code, sqlstate, message, replicache_next_version(), clock_timestamp(),
+      coalesce(nullif(current_setting('role'), 'none'), session_user))
     on conflict on constraint replicache_failed_mutation_pkey do update set
       client_group_id = excluded.client_group_id,
       user_id = excluded.user_id,
@@ -654,7 +659,8 @@ begin
       sqlstate = excluded.sqlstate,
       message = excluded.message,
       version = excluded.version,
-      failed_at = excluded.failed_at;
+      failed_at = excluded.failed_at,
+      role = excluded.role;
 end
 $$;
 
@@ -796,13 +802,16 @@ $$;
 --
 -- Runs a mutation of the ledger again, now, after whatever made it fail was put
 -- right: if it works it leaves the ledger, else it stays with what went wrong
--- this time. Returns null or the code, as replicache_guard does. As the role
--- given, or the caller. Mutations that its client made later were applied
--- before it: whether that matters only the app knows. The claims of its user's
--- token are gone, so replicache_claim() gives null.
+-- this time. Returns null or the code, as replicache_guard does. Mutations that
+-- its client made later were applied before it: whether that matters only the app
+-- knows. The claims of its user's token are gone, so replicache_claim() gives null.
 --
--- Raises no_data_found if it is not there, and data_exception if its args could
--- not be kept.
+-- Runs as the role that it failed as, so that the rights and row policies that
+-- refused it hold; the caller has to be a member of it. As any other only if that
+-- is given.
+--
+-- Raises no_data_found if it is not there, data_exception if its args could not
+-- be kept, and invalid_parameter_value if no role is known or given.
 
 create or replace function replicache_retry(
   client_id text, mutation_id bigint, role name default null)
@@ -811,6 +820,7 @@ language plpgsql volatile
 as $$
 declare
   failed replicache_failed_mutation;
+  before text := current_setting('role');
   code text;
 begin
   perform replicache_next_version();
@@ -824,15 +834,16 @@ begin
     raise 'the args of mutation % of client % could not be kept', mutation_id,
         client_id
       using errcode = 'data_exception';
+  elsif coalesce(role, failed.role) is null then
+    raise 'it is not known as which role mutation % of client % failed',
+        mutation_id, client_id
+      using errcode = 'invalid_parameter_value',
+        hint = 'Name the role to run it as: that of replicache.fcgi.';
   end if;
-  if role is not null then
-    perform set_config('role', role, true);
-  end if;
+  perform set_config('role', coalesce(role, failed.role), true);
   code := replicache_guard(client_id, failed.client_group_id, mutation_id,
     failed.user_id, failed.name, failed.args::text);
-  if role is not null then
-    perform set_config('role', 'none', true);
-  end if;
+  perform set_config('role', before, true);
   if code is null then
     delete from replicache_failed_mutation as f
       where f.client_id = replicache_retry.client_id

@@ -168,6 +168,36 @@ subtest 'failed' => sub {
 	is_deeply($admin->json('failed', 'retry', 'c3', 1, '--role', 'web'), { applied => 1, failed_again => 0 }, 'it may');
 	is($session->value('select who from note where id = 7'), 'w c3 1 web', 'it was that role');
 
+	# As the role that it failed as: what a policy refused stays refused.
+	$session->query(q(alter table note enable row level security; create policy own on note to web with check (who like 'u %')));
+	my $web = $cluster->session($database, 'web');
+	my $push = sub { $web->query("select replicache_guard('c5', 'g', $_[0], '$_[1]', 'takeNote', '{\"id\":$_[2]}')") };
+	$push->(1, 'mallory', 51);
+	is($admin->json('failed', 'show', 'c5', 1)->{failed_mutation}{role}, 'web', 'the ledger has the role');
+	is_deeply($admin->json(3, 'failed', 'retry', 'c5', 1), { applied => 0, failed_again => 1 }, 'the owner retries, and the policy holds');
+	$session->query(q(delete from replicache_failed_mutation where client_id <> 'c5'));
+	is_deeply($admin->json(3, 'failed', 'retry', '--all'), { applied => 0, failed_again => 1 }, 'with --all, too');
+	is($admin->json('failed', 'show', 'c5', 1)->{failed_mutation}{role}, 'web', 'it still has that role');
+	$session->query(q(begin; update replicache_failed_mutation set role = 'postgres'));
+	like($session->error(q(select replicache_retry('c5', 1))), qr/42501: permission denied to set role/, 'who is not a member of it can not');
+	$session->query('rollback');
+	$session->query('begin; set local role app');
+	is($session->value(q(select replicache_retry('c5', 1) || ' ' || current_setting('role'))), 'mutator_error app', 'the role of before is set again');
+	$session->query('rollback');
+	$web->query('begin; set role web');
+	$push->(2, 'mallory', 52);
+	$web->query('commit');
+	is($session->value(q(select role from replicache_failed_mutation where mutation_id = 2)), 'web', 'a role that was set');
+	is_deeply($admin->json('failed', 'retry', 'c5', 1, '--role', 'app'), { applied => 1, failed_again => 0 }, 'another role is asked for');
+	$session->query('update replicache_failed_mutation set role = null');
+	for my $which ([ 'c5', 2 ], ['--all']) {
+		$run = $admin->run('failed', 'retry', @$which);
+		is($run->{exit}, 1, 'one of an older release');
+		like($run->{error}, qr/not known as which role mutation 2 of client c5 failed/, 'has no role');
+	}
+	is_deeply($admin->json(3, 'failed', 'retry', '--all', '--role', 'web'), { applied => 0, failed_again => 1 }, 'which is asked for');
+	$session->query('alter table note disable row level security');
+
 	# All of them.
 	$session->query(q(delete from replicache_failed_mutation; do $$ begin
 		for i in 1 .. 20 loop
