@@ -25,7 +25,6 @@
 #include "framing.h"
 #include "log.h"
 #include "settings.h"
-#include "vigil.h"
 
 /* While draining, a connection that is silent for so long was not opened by a
  * web server that has a request. */
@@ -40,11 +39,6 @@
  * whole. After so long a thread reads it; for at most half of the threads, so
  * that peers who drip can't have them all. */
 #define BODY_PATIENCE_MS 500
-
-/* A thread that has answered looks so long for the next request on that
- * connection before it sleeps: as long as Linux lets an idle processor look for
- * work (guest_halt_poll_ns). */
-#define VIGIL_US 200
 
 /* How often a shortage of descriptors is logged. */
 #define SHORTAGE_LOG_MS 60000
@@ -78,8 +72,7 @@ struct connection {
 struct listener {
 	const struct settings *settings;
 	int fd, epoll, wake, stop;
-	bool vigilant; /* whether a thread may */
-	int spare;     /* a descriptor to give up when there are no more */
+	int spare; /* a descriptor to give up when there are no more */
 	atomic_bool draining;
 	atomic_bool deaf; /* epoll did not take the listening socket again */
 	atomic_int accepting; /* threads */
@@ -87,8 +80,7 @@ struct listener {
 	struct connection *connections; /* by descriptor */
 	size_t size;
 	size_t open;
-	size_t kept, served;     /* of those open */
-	struct vigil vigil;      /* for the next request on a kept one */
+	size_t kept;             /* of those open */
 	unsigned char *scratch;  /* listener_tick()'s */
 	int trusted;             /* connections served on trust */
 	bool trust_due;          /* listener_tick() saw one that should be */
@@ -129,8 +121,7 @@ open_descriptors(struct listener *listener)
 }
 
 struct listener *
-listener_new(
-    int fd, bool vigilant, const struct settings *settings, struct error *error)
+listener_new(int fd, const struct settings *settings, struct error *error)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 
@@ -139,7 +130,6 @@ listener_new(
 		return NULL;
 	}
 	listener->settings = settings;
-	listener->vigilant = vigilant;
 	listener->fd = fd;
 	listener->epoll = listener->wake = listener->stop = -1;
 	pthread_mutex_init(&listener->lock, NULL);
@@ -227,16 +217,6 @@ entry(struct listener *listener, int fd)
 
 /* Called locked. */
 static void
-set_state(
-    struct listener *listener, struct connection *connection, enum state state)
-{
-	listener->served -= connection->state >= STATE_SERVED;
-	listener->served += state >= STATE_SERVED;
-	connection->state = state;
-}
-
-/* Called locked. */
-static void
 set_kept(struct listener *listener, struct connection *connection, bool kept)
 {
 	if (connection->kept)
@@ -256,7 +236,7 @@ forget(struct listener *listener, int fd)
 		listener->trusted--;
 	connection->trusted = false;
 	set_kept(listener, connection, false);
-	set_state(listener, connection, STATE_NONE);
+	connection->state = STATE_NONE;
 	listener->open--;
 }
 
@@ -275,7 +255,7 @@ act(struct listener *listener, int fd, enum framing judged)
 		if (connection->watched)
 			epoll_ctl(listener->epoll, EPOLL_CTL_DEL, fd, NULL);
 		connection->whole = judged == FRAMING_READY;
-		set_state(listener, connection, STATE_SERVED);
+		connection->state = STATE_SERVED;
 		return true;
 	case FRAMING_BAD:
 		forget(listener, fd);
@@ -290,21 +270,13 @@ act(struct listener *listener, int fd, enum framing judged)
 	return false;
 }
 
-/* What epoll is to tell of FD. Called locked. */
-static uint64_t
-tag_of(const struct listener *listener, int fd)
-{
-	return (uint64_t)listener->connections[fd].generation << 32 |
-	       (uint32_t)fd;
-}
-
 /* Has FD wait, from now on. Called locked. */
 static void
 wait_for_request(struct listener *listener, int fd)
 {
 	struct connection *connection = &listener->connections[fd];
 
-	set_state(listener, connection, STATE_WAITING);
+	connection->state = STATE_WAITING;
 	connection->generation++;
 	connection->since = clock_ms();
 	connection->sound = false;
@@ -317,10 +289,10 @@ static void
 watch_waiting(struct listener *listener, int fd)
 {
 	struct connection *connection = &listener->connections[fd];
+	uint64_t tag = (uint64_t)connection->generation << 32 | (uint32_t)fd;
 
 	connection->watched = true;
-	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET,
-		tag_of(listener, fd)) < 0) {
+	if (watch(listener, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, tag) < 0) {
 		forget(listener, fd);
 		close(fd);
 	}
@@ -458,7 +430,7 @@ check_one(struct listener *listener, const struct epoll_event *event,
 	int fd = (int)(uint32_t)event->data.u64;
 	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
 	struct connection *connection;
-	bool ready = false, waits;
+	bool ready = false;
 
 	pthread_mutex_lock(&listener->lock);
 	connection = &listener->connections[fd];
@@ -472,14 +444,12 @@ check_one(struct listener *listener, const struct epoll_event *event,
 		ready =
 		    act(listener, fd, look(fd, scratch, listener->settings));
 	}
-	waits = connection->state == STATE_WAITING &&
-		connection->generation == generation;
-	if (waits && (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
-		/* A peer that sends no more has cut its request. */
+	/* A peer that sends no more has cut its request. */
+	if (!ready && connection->state == STATE_WAITING &&
+	    connection->generation == generation &&
+	    (event->events & (EPOLLRDHUP | EPOLLHUP)) != 0) {
 		forget(listener, fd);
 		close(fd);
-	} else if (waits && !connection->watched) {
-		watch_waiting(listener, fd);
 	}
 	pthread_mutex_unlock(&listener->lock);
 	*fd_out = fd;
@@ -501,7 +471,7 @@ take_trusted(struct listener *listener, int *fd_out)
 			continue;
 		epoll_ctl(listener->epoll, EPOLL_CTL_DEL, (int)i, NULL);
 		limit_reads((int)i, listener->settings);
-		set_state(listener, connection, STATE_SERVED);
+		connection->state = STATE_SERVED;
 		connection->trusted = true;
 		listener->trusted++;
 		*fd_out = (int)i;
@@ -513,24 +483,13 @@ take_trusted(struct listener *listener, int *fd_out)
 	return found;
 }
 
-/* What keep_vigil() has seen, until this thread asks for its next request. */
-static _Thread_local struct epoll_event next;
-
-bool
-listener_has_next(void)
-{
-	return next.events != 0;
-}
-
 enum listener_event
 listener_wait(struct listener *listener, unsigned char *scratch, int *fd_out)
 {
 	for (;;) {
-		struct epoll_event event = next;
+		struct epoll_event event;
 
-		next.events = 0;
-		if (event.events == 0 &&
-		    epoll_wait(listener->epoll, &event, 1, -1) < 1)
+		if (epoll_wait(listener->epoll, &event, 1, -1) < 1)
 			continue;
 		switch (event.data.u64) {
 		case TAG_STOP:
@@ -572,69 +531,20 @@ listener_may_keep(void *context, int fd)
 	return whole && !atomic_load(&listener->draining);
 }
 
-/* Whether a thread may be vigilant: only if but one request is being served.
- * Called locked. */
-static bool
-may_be_vigilant(const struct listener *listener)
-{
-	return listener->vigilant && listener->settings->vigil != 0 &&
-	       listener->served == 1;
-}
-
-bool
-listener_is_pressed(void *context)
-{
-	struct listener *listener = context;
-	bool pressed;
-
-	pthread_mutex_lock(&listener->lock);
-	pressed = may_be_vigilant(listener) && listener->vigil.skip == 0;
-	pthread_mutex_unlock(&listener->lock);
-	return pressed;
-}
-
-/*
- * Looks whether the next request on FD, which is still served, comes soon. True
- * if so. Only where nothing else is being served, and until something else is
- * there to do. Called locked, and unlocks meanwhile.
- */
-static bool
-keep_vigil(struct listener *listener, int fd)
-{
-	struct pollfd pfds[] = {{.fd = fd, .events = POLLIN},
-	    {.fd = listener->epoll, .events = POLLIN}};
-	bool seen;
-
-	if (!may_be_vigilant(listener) || !vigil_may(&listener->vigil))
-		return false;
-	pthread_mutex_unlock(&listener->lock);
-	vigil_keep(pfds, 2, VIGIL_US);
-	seen = pfds[0].revents != 0;
-	pthread_mutex_lock(&listener->lock);
-	vigil_learn(&listener->vigil, seen);
-	return seen;
-}
-
 void
 listener_answered(void *context, int fd)
 {
 	struct listener *listener = context;
 	struct connection *connection;
-	bool seen;
 
 	pthread_mutex_lock(&listener->lock);
-	seen = keep_vigil(listener, fd);
 	connection = &listener->connections[fd];
 	/* Neither ended by listener_tick() nor found by draining meanwhile. */
 	if (connection->state == STATE_SERVED &&
 	    !atomic_load(&listener->draining)) {
 		wait_for_request(listener, fd);
 		set_kept(listener, connection, true);
-		if (seen)
-			next = (struct epoll_event){.events = EPOLLIN,
-			    .data.u64 = tag_of(listener, fd)};
-		else
-			watch_waiting(listener, fd);
+		watch_waiting(listener, fd);
 	} else {
 		forget(listener, fd);
 		close(fd);
@@ -721,7 +631,7 @@ listener_tick(struct listener *listener)
 			/* Ends a body that drips; one that is there is not
 			 * concerned, nor is the answer. */
 			shutdown((int)i, SHUT_RD);
-			set_state(listener, connection, STATE_LATE);
+			connection->state = STATE_LATE;
 		}
 	}
 	listener->trust_due = due;

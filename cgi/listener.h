@@ -23,11 +23,9 @@ struct error;
 struct listener;
 struct settings;
 
-/* Listens on FD, which it takes over. VIGILANT: a thread that has answered may
- * look for the next request for a moment, unless the setting `vigil` is off, as
- * it should where there is a processor left. */
-struct listener *listener_new(int fd, bool vigilant,
-    const struct settings *settings, struct error *error);
+/* Listens on FD, which it takes over. */
+struct listener *listener_new(
+    int fd, const struct settings *settings, struct error *error);
 
 void listener_free(struct listener *listener);
 
@@ -54,19 +52,8 @@ void listener_closed(void *context, int fd);
 bool listener_may_keep(void *context, int fd);
 
 /* The request on such a one is answered: waits for the next one on it, or
- * closes it. Where nothing else is being served, and requests have followed
- * each other closely, the calling thread looks for the next one itself, for at
- * most 0.2 ms: that saves waking it. */
+ * closes it. */
 void listener_answered(void *context, int fd);
-
-/* True if the calling thread has seen one come: then it must call
- * listener_wait(), which does not wait but takes it. */
-bool listener_has_next(void);
-
-/* True if one request is served, and the last ones followed each other so
- * closely that threads saw them come: who waits for that one should not sleep.
- * CONTEXT is the listener. */
-bool listener_is_pressed(void *context);
 
 /* Wakes one waiting thread. Never blocks. */
 void listener_wake(struct listener *listener);

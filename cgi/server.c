@@ -150,10 +150,10 @@ work(void *argument)
 	for (;;) {
 		enum listener_event event;
 
-		/* Nobody sleeps while an answer or a request waits. */
+		/* Nobody sleeps while an answer waits. */
 		do {
 			resume_all(server);
-		} while (!listener_has_next() && gate_pass(&server->gate));
+		} while (gate_pass(&server->gate));
 		event = listener_wait(server->listener, worker->scratch, &fd);
 		if (event == LISTENER_STOPPED)
 			break;
@@ -303,6 +303,16 @@ serve_and_drain(struct server *server, const sigset_t *wanted)
 	_Exit(0);
 }
 
+/* How many threads can run at once; two at least, so that one looks for work
+ * while another does some. */
+static long
+processors(void)
+{
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return count < 2 ? 2 : count;
+}
+
 /* Raises the limit of descriptors as far as it goes, and gives the number of
  * streams that may be held. */
 static size_t
@@ -332,7 +342,6 @@ int
 server_run(struct app *app, int fd, struct error *error)
 {
 	struct server *server = calloc(1, sizeof(*server));
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	sigset_t wanted;
 	int rc;
 
@@ -340,18 +349,14 @@ server_run(struct app *app, int fd, struct error *error)
 		return error_set(error, ERROR_CONFIG, "out of memory");
 	block_signals(&wanted);
 	server->app = app;
-	server->listener =
-	    listener_new(fd, processors > 1, app->settings, error);
+	server->listener = listener_new(fd, app->settings, error);
 	if (server->listener == NULL) {
 		free(server);
 		return -1;
 	}
 	pthread_mutex_init(&server->lock, NULL);
-	/* Two at least: one looks for work while another does some. */
-	gate_init(&server->gate, processors < 2 ? 2 : processors,
-	    app->settings->workers);
+	gate_init(&server->gate, processors(), app->settings->workers);
 	pool_watch(app->pool, gate_wait_begin, gate_wait_end, &server->gate);
-	pool_vigil(app->pool, listener_is_pressed, server->listener);
 	app->resume = resume;
 	app->server = server;
 	app->streams =
@@ -364,7 +369,6 @@ server_run(struct app *app, int fd, struct error *error)
 	app->streams = NULL;
 	app->server = NULL;
 	pool_watch(app->pool, NULL, NULL, NULL);
-	pool_vigil(app->pool, NULL, NULL);
 	gate_fini(&server->gate);
 	pthread_mutex_destroy(&server->lock);
 	listener_free(server->listener);

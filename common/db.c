@@ -21,15 +21,10 @@
 #include "log.h"
 #include "settings.h"
 #include "statements.h"
-#include "vigil.h"
 
 /* How long to look for a server's last words where nothing can be sent: they
  * are there already, or on the way on a link that was whole a moment ago. */
 #define LAST_WORDS_MS 100
-
-/* So long a vigilant thread looks for an answer: a commit to a quick disk is
- * over by then. */
-#define VIGIL_US 1000
 
 /* What the server still owes an answer for, in order. */
 enum pending_kind {
@@ -66,8 +61,6 @@ struct db {
 	bool streaming;       /* db_take_row() is inside a result */
 	bool left;            /* db_leave() */
 	bool unreplicated;    /* a wait for a standby was given up */
-	bool vigilant;        /* db_set_vigilant() */
-	struct vigil vigil;
 };
 
 /* SQLSTATE class or code -> meaning; the first match wins. */
@@ -239,12 +232,6 @@ db_set_patience(struct db *db, long ms)
 	db->deadline = clock_ms() + ms;
 }
 
-void
-db_set_vigilant(struct db *db, bool vigilant)
-{
-	db->vigilant = vigilant;
-}
-
 static int
 push_pending(struct db *db, enum pending_kind kind, size_t statement)
 {
@@ -380,22 +367,6 @@ wants_memory(const PGconn *conn)
 		   PQerrorMessage(conn), complaint, sizeof(complaint) - 1) == 0;
 }
 
-/* Waits until the server has said or, if POLLOUT is among EVENTS, taken
- * something; false after the DEADLINE. */
-static bool
-wait_for(struct db *db, short events, int64_t deadline)
-{
-	struct pollfd pfd = {.fd = PQsocket(db->conn), .events = events};
-
-	if (db->vigilant && vigil_may(&db->vigil)) {
-		vigil_keep(&pfd, 1, VIGIL_US);
-		vigil_learn(&db->vigil, pfd.revents != 0);
-		if (pfd.revents != 0)
-			return true;
-	}
-	return db_connect_wait(db->conn, events, deadline);
-}
-
 /* Sends and reads until a result is there; -1 when the connection is lost. */
 static int
 wait_result(struct db *db, struct error *error)
@@ -415,8 +386,8 @@ wait_result(struct db *db, struct error *error)
 		 * what can't be sent. */
 		deadline =
 		    unsent < 0 ? clock_ms() + LAST_WORDS_MS : db->deadline;
-		if (!wait_for(
-			db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline))
+		if (!db_connect_wait(db->conn,
+			unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline))
 			return lose(db, error,
 			    unsent < 0 ? "send failed" : "no answer in time");
 		if (!PQconsumeInput(db->conn))

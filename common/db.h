@@ -74,10 +74,6 @@ void db_abandon(struct db *db);
  */
 void db_set_patience(struct db *db, long ms);
 
-/* Whether a wait for this connection begins by looking for the answer
- * (vigil.h), for 1 ms at most. Off at first. */
-void db_set_vigilant(struct db *db, bool vigilant);
-
 /*
  * Queues STATEMENT with N text parameters (NULL is SQL null; the strings are
  * copied). It is prepared under its name on its first use on this

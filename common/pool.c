@@ -47,8 +47,6 @@ struct pool {
 	unsigned seed;
 	void (*begin)(void *), (*end)(void *); /* pool_watch() */
 	void *context;
-	bool (*pressed)(void *); /* pool_vigil() */
-	void *pressed_context;
 };
 
 struct pool *
@@ -95,13 +93,6 @@ pool_watch(struct pool *pool, void (*begin)(void *), void (*end)(void *),
 	pool->begin = begin;
 	pool->end = end;
 	pool->context = context;
-}
-
-void
-pool_vigil(struct pool *pool, bool (*pressed)(void *), void *context)
-{
-	pool->pressed = pressed;
-	pool->pressed_context = context;
 }
 
 /* The idle slot used last, so that the others can age; or a free one. */
@@ -290,9 +281,6 @@ pool_get(struct pool *pool, struct error *error)
 		give_back(pool, db);
 	if (db == NULL && pool->end != NULL)
 		pool->end(pool->context);
-	if (db != NULL)
-		db_set_vigilant(db, pool->pressed != NULL &&
-					pool->pressed(pool->pressed_context));
 	return db;
 }
 

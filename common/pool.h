@@ -12,7 +12,6 @@
 #ifndef REPLICACHE_POOL_H
 #define REPLICACHE_POOL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct db;
@@ -29,11 +28,6 @@ struct pool *pool_new(const struct settings *settings);
  */
 void pool_watch(struct pool *pool, void (*begin)(void *context),
     void (*end)(void *context), void *context);
-
-/* PRESSED(CONTEXT) is asked at each loan: if so, who has the connection looks
- * for answers before it sleeps (db_set_vigilant()). Before the first one. */
-void pool_vigil(
-    struct pool *pool, bool (*pressed)(void *context), void *context);
 
 /* Closes all; none may be out. NULL is legal. */
 void pool_free(struct pool *pool);

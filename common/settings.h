@@ -71,7 +71,6 @@ struct settings {
 	_Atomic int poke;          /* enum poke_kind */
 	_Atomic int metrics;       /* bool: /metrics is there */
 	_Atomic int prepared;      /* bool: name and keep prepared statements */
-	_Atomic int vigil;         /* bool: look for a while before sleeping */
 	_Atomic long workers;      /* threads */
 	_Atomic long pool;         /* connections */
 	_Atomic long max_body;     /* bytes */

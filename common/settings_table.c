@@ -106,12 +106,6 @@ static const struct setting table[] = {
     {NUMBER(workers, AT_START, "8", 1, 256), "REPLICACHE_WORKERS",
 	"threads that serve requests",
 	"A request that waits for the database holds none of them."},
-    {CHOICE(vigil, AT_HUP, "on", bool_choices), "REPLICACHE_VIGIL",
-	"stay awake while one client sends request after request",
-	"The thread that serves it looks for the next one and for Postgres' "
-	"answer before it sleeps, as to be woken takes a tenth of a push's "
-	"time. That takes a processor that has nothing else to do; off where "
-	"what a processor does is paid for or limited."},
     {NUMBER(pool, AT_START, "8", 2, 256), "REPLICACHE_POOL",
 	"most connections to the database, opened on demand",
 	"Postgres must allow as many for each process, and one more to "

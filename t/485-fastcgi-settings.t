@@ -115,6 +115,7 @@ subtest 'what is refused, and where' => sub {
 	# A line, and what must be said of it.
 	my @bad = (
 		'nonsense = 3' => qr/no such setting: 'nonsense'/,
+		'vigil = off' => qr/no such setting: 'vigil'/,
 		'Workers = 3' => qr/no such setting: 'Workers'/,
 		'include("/etc/passwd")' => qr/no such setting: 'include'/,
 		'workers 3' => qr/missing equal sign/,

@@ -182,8 +182,7 @@ int
 poll(struct pollfd *fds, nfds_t count, int ms)
 {
 	FIND(poll);
-	/* How often something is looked at without waiting hangs on time alone. */
-	return ms != 0 && FAILS(poll, EINTR, ENOMEM) ? -1 : real(fds, count, ms);
+	return FAILS(poll, EINTR, ENOMEM) ? -1 : real(fds, count, ms);
 }
 
 int

@@ -4,8 +4,7 @@
  * Tests of common/db with a server that is no more than a thread: it lets one
  * client in, and then is silent, or refuses the first statement, or goes away
  * at it. What Postgres itself does is tested by the tests with a database. Linked
- * with --wrap=malloc and --wrap=PQconninfo, which may fail, and --wrap=poll, whose
- * calls are counted.
+ * with --wrap=malloc and --wrap=PQconninfo, which may fail.
  */
 #include "config.h"
 
@@ -15,7 +14,6 @@
 
 #include <arpa/inet.h>
 #include <libpq-fe.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -59,22 +57,6 @@ PQconninfoOption *
 __wrap_PQconninfo(PGconn *conn)
 {
 	return no_memory ? NULL : __real_PQconninfo(conn);
-}
-
-/* Calls of poll(): looks, and waits. */
-static int looks, waits;
-
-int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
-int __real_poll(struct pollfd *fds, nfds_t count, int ms);
-
-int
-__wrap_poll(struct pollfd *fds, nfds_t count, int ms)
-{
-	if (ms == 0)
-		looks++;
-	else
-		waits++;
-	return __real_poll(fds, count, ms);
 }
 
 static void *
@@ -191,38 +173,6 @@ a_silent_server_is_given_up(void **state)
 	assert_int_equal(db_take(db, NULL, &error), -1);
 	assert_true(clock_ms() - begun >= 100);
 	assert_lost("");
-}
-
-static void
-who_is_vigilant_looks_for_the_answer(void **state)
-{
-	(void)state;
-	for (int vigilant = 0; vigilant <= 1; vigilant++) {
-		db_set_vigilant(db, vigilant);
-		refuses = true;
-		looks = 0;
-		assert_int_equal(
-		    db_script(db, "name", "select 1", &error), -1);
-		assert_string_equal(error.sqlstate, "22012");
-		assert_int_equal(looks > 0, vigilant);
-	}
-}
-
-static void
-who_looks_in_vain_waits(void **state)
-{
-	int64_t begun = clock_ms();
-
-	(void)state;
-	db_set_vigilant(db, true);
-	db_set_patience(db, 100);
-	looks = waits = 0;
-	send_group(STATEMENT_COMMIT);
-	assert_int_equal(db_take(db, NULL, &error), -1);
-	assert_true(looks > 0);
-	assert_true(waits > 0);
-	assert_true(clock_ms() - begun >= 100);
-	assert_lost("no answer in time");
 }
 
 static void
@@ -389,8 +339,6 @@ main(void)
 	    WITH_SESSION(what_was_abandoned_is_lost),
 	    WITH_SESSION(a_group_that_was_not_ended_is_an_error),
 	    WITH_SESSION(a_silent_server_is_given_up),
-	    WITH_SESSION(who_is_vigilant_looks_for_the_answer),
-	    WITH_SESSION(who_looks_in_vain_waits),
 	    WITH_SESSION(what_was_left_may_never_come),
 	    WITH_SESSION(what_was_left_may_have_failed),
 	    WITH_SESSION(a_server_that_goes_is_noticed),

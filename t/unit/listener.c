@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of cgi/listener. Linked with --wrap=accept4, which may wait or fail,
- * --wrap=realloc, which may fail, --wrap=clock_gettime, by which time passes, and
- * --wrap=poll, whose calls are counted.
+ * --wrap=realloc, which may fail, and --wrap=clock_gettime, by which time passes.
  */
 #include "config.h"
 
@@ -12,7 +11,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
@@ -32,13 +30,12 @@ static const unsigned char request[] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0,
     0, 0, 0, 1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0};
 
 static const struct settings patient = {
-    .vigil = 1, .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
+    .workers = 2, .header_timeout = 60000, .request_timeout = 60000};
 static struct settings settings;
 
 static struct sockaddr_un address;
 static socklen_t address_length;
 static struct listener *listener;
-static int listening; /* its socket */
 
 /* What accept4() does. */
 static bool waits;
@@ -60,19 +57,6 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 
 	now->tv_sec += later;
 	return rc;
-}
-
-/* Calls of poll(). */
-static int looks;
-
-int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
-int __real_poll(struct pollfd *fds, nfds_t count, int ms);
-
-int
-__wrap_poll(struct pollfd *fds, nfds_t count, int ms)
-{
-	looks++;
-	return __real_poll(fds, count, ms);
 }
 
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
@@ -110,8 +94,7 @@ begin(void **state)
 	assert_int_equal(
 	    getsockname(fd, (struct sockaddr *)&address, &address_length), 0);
 	assert_int_equal(listen(fd, 16), 0);
-	listening = fd;
-	listener = listener_new(fd, true, &settings, &error);
+	listener = listener_new(fd, &settings, &error);
 	assert_non_null(listener);
 	waits = false;
 	fails = 0;
@@ -364,206 +347,6 @@ test_kept(void **state)
 	assert_int_equal(listener_open_count(listener), 0);
 }
 
-/* A peer whose connection was kept and whose next request is served by FD. */
-static int
-serve_kept_peer(int *fd)
-{
-	int peer = keep_peer();
-
-	assert_int_equal(
-	    write(peer, request, sizeof(request)), sizeof(request));
-	assert_int_equal(*(enum listener_event *)work(fd), LISTENER_REQUEST);
-	assert_int_equal(read_all(*fd), sizeof(request));
-	return peer;
-}
-
-/* The next request of PEER comes just before the answer to this one is done with;
- * true if the thread then has it without waiting. */
-static bool
-sees_next(int peer, int *fd)
-{
-	bool seen;
-
-	assert_int_equal(
-	    write(peer, request, sizeof(request)), sizeof(request));
-	listener_answered(listener, *fd);
-	seen = listener_has_next();
-	assert_int_equal(*(enum listener_event *)work(fd), LISTENER_REQUEST);
-	assert_false(listener_has_next());
-	assert_int_equal(read_all(*fd), sizeof(request));
-	return seen;
-}
-
-static void
-make_vigilant(int peer, int *fd)
-{
-	for (int i = 0; !sees_next(peer, fd); i++)
-		assert_true(i < 10);
-}
-
-static void
-assert_no_vigil(int peer, int *fd)
-{
-	for (int i = 0; i < 100; i++) {
-		assert_false(sees_next(peer, fd));
-		assert_false(listener_is_pressed(listener));
-	}
-}
-
-/* Ends what FD serves. */
-static void
-close_both(int peer, int fd)
-{
-	listener_closed(listener, fd);
-	close(fd);
-	close(peer);
-}
-
-static void
-test_vigil(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd), kept = 0, seen = 0;
-
-	(void)state;
-	for (int i = 0; i < 1000; i++) {
-		looks = 0;
-		/* No next one comes. */
-		listener_answered(listener, fd);
-		assert_false(listener_has_next());
-		kept += looks > 0;
-		assert_int_equal(
-		    write(peer, request, sizeof(request)), sizeof(request));
-		assert_int_equal(
-		    *(enum listener_event *)work(&fd), LISTENER_REQUEST);
-		assert_false(listener_is_pressed(listener));
-		assert_int_equal(read_all(fd), sizeof(request));
-	}
-	/* Ever more seldom, at last each 64th time. */
-	assert_in_range(kept, 15, 20);
-	/* After some that come at once a vigil is kept for each. */
-	for (int i = 0; i < 200; i++)
-		seen += sees_next(peer, &fd);
-	assert_in_range(seen, 70, 150);
-	for (int i = 0; i < 100; i++) {
-		assert_true(sees_next(peer, &fd));
-		assert_true(listener_is_pressed(listener));
-	}
-	close_both(peer, fd);
-}
-
-/* Not where there is but one processor. */
-static void
-test_no_vigil(void **state)
-{
-	struct error error;
-	int peer, fd = -1;
-
-	(void)state;
-	fd = dup(listening);
-	listener_free(listener);
-	listener = listener_new(fd, false, &settings, &error);
-	peer = serve_kept_peer(&fd);
-	assert_no_vigil(peer, &fd);
-	close_both(peer, fd);
-}
-
-/* Nor where it is not wanted, which may change. */
-static void
-test_vigil_off(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd);
-
-	(void)state;
-	make_vigilant(peer, &fd);
-	settings.vigil = 0;
-	assert_no_vigil(peer, &fd);
-	settings.vigil = 1;
-	assert_true(sees_next(peer, &fd));
-	close_both(peer, fd);
-}
-
-/* Nor while another request is served, whose answer may be there meanwhile. */
-static void
-test_no_vigil_beside(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd), other, busy;
-
-	(void)state;
-	make_vigilant(peer, &fd);
-	assert_true(listener_is_pressed(listener));
-	other = open_peer();
-	assert_int_equal(
-	    write(other, request, sizeof(request)), sizeof(request));
-	assert_int_equal(*(enum listener_event *)work(&busy), LISTENER_REQUEST);
-	assert_no_vigil(peer, &fd);
-	close_both(other, busy);
-	close_both(peer, fd);
-}
-
-/* But a connection that has no request does not matter. */
-static void
-test_vigil_beside_silence(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd), silent = open_peer(), woken;
-
-	(void)state;
-	listener_wake(listener);
-	assert_int_equal(*(enum listener_event *)work(&woken), LISTENER_WOKEN);
-	assert_int_equal(listener_busy_count(listener), 2);
-	make_vigilant(peer, &fd);
-	assert_true(listener_is_pressed(listener));
-	close_both(peer, fd);
-	close(silent);
-}
-
-/* Nor any longer when another one comes. */
-static void
-test_vigil_until_other(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd), other, next;
-
-	(void)state;
-	make_vigilant(peer, &fd);
-	other = open_peer();
-	assert_int_equal(
-	    write(other, request, sizeof(request)), sizeof(request));
-	looks = 0;
-	listener_answered(listener, fd);
-	assert_false(listener_has_next());
-	assert_int_equal(looks, 1);
-	assert_int_equal(*(enum listener_event *)work(&next), LISTENER_REQUEST);
-	assert_int_not_equal(next, fd);
-	close_both(other, next);
-	close(peer);
-}
-
-/* Of a request whose beginning was seen the rest is waited for as ever; a peer that
- * was seen to go has gone. */
-static void
-test_vigil_for_part(void **state)
-{
-	int fd = -1, peer = serve_kept_peer(&fd);
-
-	(void)state;
-	make_vigilant(peer, &fd);
-	assert_int_equal(write(peer, request, 5), 5);
-	listener_answered(listener, fd);
-	assert_true(listener_has_next());
-	listener_wake(listener);
-	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
-	assert_int_equal(listener_busy_count(listener), 1);
-	assert_int_equal(write(peer, request + 5, sizeof(request) - 5),
-	    sizeof(request) - 5);
-	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_REQUEST);
-	assert_int_equal(read_all(fd), sizeof(request));
-	close(peer);
-	listener_answered(listener, fd);
-	assert_true(listener_has_next());
-	listener_wake(listener);
-	assert_int_equal(*(enum listener_event *)work(&fd), LISTENER_WOKEN);
-	assert_int_equal(listener_open_count(listener), 0);
-}
-
 /* The web server says when, and not the time for a first request; but a next
  * one that has begun has to go on. */
 static void
@@ -726,7 +509,7 @@ test_no_socket(void **state)
 
 	(void)state;
 	close(closed);
-	assert_null(listener_new(closed, false, &settings, &error));
+	assert_null(listener_new(closed, &settings, &error));
 	assert_int_equal(error.code, ERROR_CONFIG);
 	assert_non_null(strstr(error.message, "listening"));
 }
@@ -744,15 +527,6 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_found_late, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept, begin, end),
-	    cmocka_unit_test_setup_teardown(test_vigil, begin, end),
-	    cmocka_unit_test_setup_teardown(test_no_vigil, begin, end),
-	    cmocka_unit_test_setup_teardown(test_vigil_off, begin, end),
-	    cmocka_unit_test_setup_teardown(test_no_vigil_beside, begin, end),
-	    cmocka_unit_test_setup_teardown(
-		test_vigil_beside_silence, begin, end),
-	    cmocka_unit_test_setup_teardown(
-		test_vigil_until_other, begin, end),
-	    cmocka_unit_test_setup_teardown(test_vigil_for_part, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_silence, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_for_long, begin, end),
 	    cmocka_unit_test_setup_teardown(

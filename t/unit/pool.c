@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of common/pool where there is no database. Linked with
- * --wrap=clock_gettime, by which time passes, and --wrap=db_open, which fails or
- * gives a connection that is none: so the rest of db is wrapped, too.
+ * --wrap=clock_gettime, by which time passes, and --wrap=db_open, which fails.
  */
 #include "config.h"
 
@@ -46,9 +45,6 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 	return rc;
 }
 
-static bool lets_in, is_pressed, is_vigilant;
-static char session; /* as a struct db */
-
 struct db *__wrap_db_open(const struct settings *from, struct error *why);
 
 struct db *
@@ -56,8 +52,6 @@ __wrap_db_open(const struct settings *from, struct error *why)
 {
 	(void)from;
 	tried++;
-	if (lets_in)
-		return (struct db *)&session;
 	if (asked_meanwhile) {
 		asked_meanwhile = false;
 		assert_null(pool_get(pool, why));
@@ -66,53 +60,12 @@ __wrap_db_open(const struct settings *from, struct error *why)
 	return NULL;
 }
 
-void __wrap_db_close(struct db *db);
-bool __wrap_db_idle(const struct db *db);
-int __wrap_db_catch_up(struct db *db, struct error *why);
-void __wrap_db_set_vigilant(struct db *db, bool vigilant);
-
-void
-__wrap_db_close(struct db *db)
-{
-	(void)db;
-}
-
-bool
-__wrap_db_idle(const struct db *db)
-{
-	(void)db;
-	return true;
-}
-
-int
-__wrap_db_catch_up(struct db *db, struct error *why)
-{
-	(void)db;
-	(void)why;
-	return 0;
-}
-
-void
-__wrap_db_set_vigilant(struct db *db, bool vigilant)
-{
-	assert_ptr_equal(db, &session);
-	is_vigilant = vigilant;
-}
-
-static bool
-pressed(void *context)
-{
-	assert_ptr_equal(context, &session);
-	return is_pressed;
-}
-
 static int
 begin(void **state)
 {
 	(void)state;
 	later = 0;
 	tried = 0;
-	lets_in = false;
 	pool = pool_new(&settings);
 	return pool == NULL ? -1 : 0;
 }
@@ -176,26 +129,6 @@ no_pause_is_longer_than_the_longest(void **state)
 	}
 }
 
-/* Whether to be vigilant is asked anew each time. */
-static void
-who_is_pressed_is_vigilant(void **state)
-{
-	(void)state;
-	lets_in = true;
-	is_vigilant = true;
-	for (int i = 0; i < 2; i++) {
-		pool_put(pool, pool_get(pool, &error));
-		assert_false(is_vigilant);
-	}
-	pool_vigil(pool, pressed, &session);
-	for (int i = 0; i < 4; i++) {
-		is_pressed = i % 2 == 0;
-		pool_put(pool, pool_get(pool, &error));
-		assert_int_equal(is_vigilant, is_pressed);
-	}
-	pool_vigil(pool, NULL, NULL);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int
@@ -206,7 +139,6 @@ main(void)
 	    TEST(after_a_pause_one_tries),
 	    TEST(pauses_grow),
 	    TEST(no_pause_is_longer_than_the_longest),
-	    TEST(who_is_pressed_is_vigilant),
 	};
 
 	return unit_run(tests);
