@@ -48,17 +48,18 @@ write_log(const struct exchange *exchange, bool whole, int64_t us)
 	bool refused = error->code != ERROR_NONE;
 	enum log_level level = choose_level(exchange);
 	const struct log_field fields[] = {
-	    {"path", request->path, 0},
-	    {"status", NULL, exchange->response.status},
-	    {"error", refused ? error_name(error->code) : "", 0},
-	    {"reason", refused ? error->message : "", 0},
-	    {"sqlstate", refused ? error->sqlstate : "", 0},
-	    {"request", request->id, 0},
-	    {"user", exchange->identity.user, 0},
-	    {"us", NULL, us},
-	    {"bytes", NULL, (int64_t)exchange->response.sent},
-	    {"mutations", NULL, (int64_t)exchange->push.mutation_count},
-	    {"applied", NULL, (int64_t)exchange->job.applied},
+	    {"path", request->path, 0, false},
+	    {"status", NULL, exchange->response.status, false},
+	    {"error", refused ? error_name(error->code) : "", 0, false},
+	    {"reason", refused ? error->message : "", 0, false},
+	    {"sqlstate", refused ? error->sqlstate : "", 0, false},
+	    {"request", request->id, 0, false},
+	    /* 255 bytes at most: no two users look alike. */
+	    {"user", exchange->identity.user, 0, true},
+	    {"us", NULL, us, false},
+	    {"bytes", NULL, (int64_t)exchange->response.sent, false},
+	    {"mutations", NULL, (int64_t)exchange->push.mutation_count, false},
+	    {"applied", NULL, (int64_t)exchange->job.applied, false},
 	};
 	size_t count = sizeof(fields) / sizeof(fields[0]);
 

@@ -269,6 +269,7 @@ main(int argc, char **argv)
 	int status = -1;
 
 	FAULTS_ARM();
+	log_open();
 	signal(SIGPIPE, SIG_IGN);
 	/* Threads share two heaps: with one each, what a burst of requests
 	 * leaves behind would be many times what any of them needs. */

@@ -10,24 +10,38 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Kept free for what ends a line. */
-#define END_MAX 4
+#include "printable.h"
+#include "utf8.h"
 
-/* The longest form of a byte: an escaped backslash, and xNN. */
-#define ESCAPED_MAX 5
+/* Kept free for what ends a field and the line. */
+#define END_MAX 16
+
+/* The longest form of a character: JSON escapes the backslash of an escape. */
+#define PIECE_MAX (PRINTABLE_MAX + 1)
 
 static _Atomic int threshold = LOG_LEVEL_INFO;
 static _Atomic int shape = LOG_FORMAT_TEXT;
+static _Atomic bool journal;
 
 static const char *const level_names[] = {
     [LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_WARNING] = "warning",
     [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_DEBUG] = "debug",
+};
+
+/* syslog(3)'s numbers, as sd-daemon(3) has them: info is 6, as 5 is notice. */
+static const char *const priorities[] = {
+    [LOG_LEVEL_ERROR] = "<3>",
+    [LOG_LEVEL_WARNING] = "<4>",
+    [LOG_LEVEL_INFO] = "<6>",
+    [LOG_LEVEL_DEBUG] = "<7>",
 };
 
 /* A line that is being made. */
@@ -49,56 +63,100 @@ log_set_format(enum log_format format)
 	shape = format;
 }
 
+void
+log_open(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat status;
+	char own[64];
+
+	journal = false;
+	if (stream == NULL || fstat(STDERR_FILENO, &status) < 0)
+		return;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)status.st_dev,
+	    (uintmax_t)status.st_ino);
+	journal = strcmp(stream, own) == 0;
+}
+
+const char *
+log_priority(enum log_level level)
+{
+	return journal ? priorities[level] : "";
+}
+
 bool
 log_enabled(enum log_level level)
 {
 	return (int)level <= threshold;
 }
 
-/* How C is written: its length. */
+/* A byte of a text, or the C0 control or longer character that starts there,
+ * as JSON has it: its length. What is no UTF-8 has no such form. */
 static size_t
-escape(unsigned char c, bool quoted, bool json, char out[ESCAPED_MAX])
+escape_json(struct printable *text, char out[PIECE_MAX])
 {
-	static const char hex[] = "0123456789abcdef";
-	bool marked = c == '"' || c == '\\';
-	size_t n = 0;
+	unsigned char c = (unsigned char)*text->at;
+	size_t n = c < 0x80 ? 1 : utf8_sequence(text->at, text->end), columns;
+	uint32_t code = c;
 
-	if (c >= 0x20 && c < 0x7f && !(quoted && marked)) {
-		out[n++] = (char)c;
-		return n;
+	if (n == 0) {
+		out[0] = '\\';
+		return 1 + printable_next(text, out + 1, &columns);
 	}
-	out[n++] = '\\';
-	if (marked) {
-		out[n++] = (char)c;
-		return n;
-	}
-	if (json)
-		out[n++] = '\\';
-	out[n++] = 'x';
-	out[n++] = hex[c >> 4];
-	out[n++] = hex[c & 15];
-	return n;
+	if (n > 1)
+		code = utf8_decode(text->at, n);
+	text->at += n;
+	if (code >= 0x10000)
+		return (size_t)snprintf(out, PIECE_MAX, "\\u%04x\\u%04x",
+		    (unsigned)(0xd800 + ((code - 0x10000) >> 10)),
+		    (unsigned)(0xdc00 + (code & 0x3ff)));
+	if (code < 0x20 || code >= 0x7f)
+		return (size_t)snprintf(
+		    out, PIECE_MAX, "\\u%04x", (unsigned)code);
+	if (code == '"' || code == '\\')
+		*out++ = '\\';
+	*out = (char)code;
+	return code == '"' || code == '\\' ? 2 : 1;
 }
 
-/* Appends TEXT up to a newline, as far as there is room: MAX bytes, and what
- * the line has. No escape is cut. */
-static void
-append_text(struct line *line, const char *text, size_t max, bool quoted)
+/* The same in the text form. */
+static size_t
+escape_text(struct printable *text, bool quoted, char out[PIECE_MAX])
 {
+	char c = *text->at;
+	size_t columns;
+
+	if (!quoted || (c != '"' && c != '\\'))
+		return printable_next(text, out, &columns);
+	out[0] = '\\';
+	out[1] = c;
+	text->at++;
+	return 2;
+}
+
+/* Appends LENGTH bytes of TEXT as far as there is room: MAX bytes, and what the
+ * line has. No escape is cut. Returns false if something is missing. */
+static bool
+append_text(
+    struct line *line, const char *text, size_t length, size_t max, bool quoted)
+{
+	struct printable printable;
 	size_t end = line->n + max;
 
 	if (end > sizeof(line->bytes) - END_MAX)
 		end = sizeof(line->bytes) - END_MAX;
-	for (; *text != '\0' && *text != '\n'; text++) {
-		char escaped[ESCAPED_MAX];
-		size_t n =
-		    escape((unsigned char)*text, quoted, line->json, escaped);
+	printable_init(&printable, text, length, PRINTABLE_ASCII);
+	while (printable.at < printable.end) {
+		char piece[PIECE_MAX];
+		size_t n = line->json ? escape_json(&printable, piece)
+				      : escape_text(&printable, quoted, piece);
 
 		if (line->n + n > end)
-			return;
-		memcpy(line->bytes + line->n, escaped, n);
+			return false;
+		memcpy(line->bytes + line->n, piece, n);
 		line->n += n;
 	}
+	return true;
 }
 
 static void append(struct line *line, const char *format, ...)
@@ -135,17 +193,20 @@ append_time(struct line *line)
 static void
 begin(struct line *line, enum log_level level, const char *message)
 {
+	size_t length = strcspn(message, "\n");
+
 	line->json = shape == LOG_FORMAT_JSON;
 	line->n = 0;
+	append(line, "%s", log_priority(level));
 	if (line->json) {
 		append_time(line);
 		append(line, ",\"level\":\"%s\",\"message\":\"",
 		    level_names[level]);
-		append_text(line, message, LOG_MESSAGE_MAX, true);
+		append_text(line, message, length, LOG_MESSAGE_MAX, true);
 		append(line, "\"");
 	} else {
 		append(line, "replicache: %s ", level_names[level]);
-		append_text(line, message, LOG_MESSAGE_MAX, false);
+		append_text(line, message, length, LOG_MESSAGE_MAX, false);
 	}
 }
 
@@ -161,10 +222,13 @@ append_field(struct line *line, const struct log_field *field)
 {
 	bool quoted =
 	    line->json || (field->text != NULL && needs_quotes(field->text));
-	size_t room = sizeof(line->bytes) - END_MAX - line->n;
+	bool all;
 
+	/* What is written behind a value may have come into what is kept free.
+	 */
 	if ((field->text != NULL && field->text[0] == '\0') ||
-	    room < strlen(field->name) + LOG_FIELD_MAX + 8)
+	    line->n + strlen(field->name) + LOG_FIELD_MAX + 8 >
+		sizeof(line->bytes) - END_MAX)
 		return;
 	append(line, line->json ? ",\"%s\":" : " %s=", field->name);
 	if (field->text == NULL) {
@@ -172,8 +236,13 @@ append_field(struct line *line, const struct log_field *field)
 		return;
 	}
 	append(line, "%s", quoted ? "\"" : "");
-	append_text(line, field->text, LOG_FIELD_MAX, quoted);
+	all = append_text(line, field->text, strlen(field->text),
+	    field->whole ? sizeof(line->bytes) : LOG_FIELD_MAX, quoted);
+	if (!all && line->json)
+		append(line, "%s", "\\u2026");
 	append(line, "%s", quoted ? "\"" : "");
+	if (!all && !line->json)
+		append(line, "...");
 }
 
 static void

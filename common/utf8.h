@@ -53,6 +53,19 @@ utf8_sequence(const char *at, const char *end)
 	return 4;
 }
 
+/* The code point of the N bytes at AT, a well-formed sequence of 2 to 4. */
+static inline uint32_t
+utf8_decode(const char *at, size_t n)
+{
+	static const unsigned char first[UTF8_MAX + 1] = {
+	    0, 0, 0x1f, 0x0f, 0x07};
+	uint32_t code = (unsigned char)at[0] & first[n];
+
+	for (size_t i = 1; i < n; i++)
+		code = (code << 6) | ((unsigned char)at[i] & 0x3f);
+	return code;
+}
+
 /* Writes the code point CODE, no surrogate, to OUT and returns the number of
  * bytes, 1 to UTF8_MAX. */
 static inline size_t

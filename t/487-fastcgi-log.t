@@ -129,6 +129,25 @@ for my $format (qw(text json)) {
 		is_deeply([ grep { length > 4096 } @line ], [], 'none is too long');
 		is(scalar(grep { /request,? .*path=|"message":"request/ } @line), 10, 'one for each request');
 		is_deeply([ grep { !eval { decode_json($_) } } @line ], [], 'all are JSON') if $format eq 'json';
+		my $whole = $format eq 'json' ? q("user":"a\u000d\u000areplicache: error forged\u001b[31m\"}\\\\")
+		    : q(user="a\x0d\x0areplicache: error forged\x1b[31m\"}\\\\");
+		like($log, qr/\Q$whole\E/, 'a user is named whole');
+	};
+
+	# Of one length that is escaped to more than any other field may have.
+	subtest "users are told apart in $format" => sub {
+		my $program = start(REPLICACHE_LOG_FORMAT => $format);
+		my @user = ('a', "a\n", "a\nb", 'a\nb', "a\x{202e}", "\x{430}", "\x{e9}", map { "\x01" x 254 . $_ } 'x', 'y');
+		my %line;
+		for my $user (@user) {
+			my $token = Rig::Token::sign(JSON::PP->new->ascii->encode({ sub => $user, exp => time + 600 }));
+			ask($program, pull_params('t'), HTTP_AUTHORIZATION => $token);
+			my ($line) = request_lines($program);
+			ok($line =~ s/.*\buser"?[=:](.*?),? ?"?us"?[=:].*/$1/, 'a user is named') or diag($line);
+			$line{$line} = 1;
+		}
+		is(scalar keys %line, @user, 'each has a line of their own') or diag(join "\n", sort keys %line);
+		is($program->stop, 0, 'ended in order');
 	};
 }
 

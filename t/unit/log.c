@@ -10,7 +10,9 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -178,9 +180,11 @@ long_messages_are_cut(void **state)
 static void
 an_event_has_fields(void **state)
 {
-	static const struct log_field fields[] = {{"path", "/push", 0},
-	    {"status", NULL, 403}, {"error", "", 0}, {"user", "Ann B.", 0},
-	    {"odd", "a\"b\\c=\x1b\xc3\xa4", 0}, {"low", NULL, INT64_MIN}};
+	static const struct log_field fields[] = {{"path", "/push", 0, false},
+	    {"status", NULL, 403, false}, {"error", "", 0, false},
+	    {"user", "Ann B.", 0, true},
+	    {"odd", "a\"b\\c=\x1b\xc3\xa4", 0, false},
+	    {"low", NULL, INT64_MIN, false}};
 
 	(void)state;
 	capture();
@@ -199,7 +203,7 @@ an_event_has_fields(void **state)
 	assert_string_equal(strstr(written, ",\"level\""),
 	    ",\"level\":\"info\",\"message\":\"request, \\\"cut\\\"\","
 	    "\"path\":\"/push\",\"status\":403,\"user\":\"Ann B.\","
-	    "\"odd\":\"a\\\"b\\\\c=\\\\x1b\\\\xc3\\\\xa4\","
+	    "\"odd\":\"a\\\"b\\\\c=\\u001b\\u00e4\","
 	    "\"low\":-9223372036854775808}\n");
 }
 
@@ -224,7 +228,7 @@ json_is_json(void **state)
 		memcpy(large, bytes + start % 240, start % 7);
 		for (size_t i = 0; i < 40; i++)
 			fields[i] = (struct log_field){
-			    "x", i % 2 == 0 ? large : bytes + start, 0};
+			    "x", i % 2 == 0 ? large : bytes + start, 0, false};
 		capture();
 		log_event(LOG_LEVEL_ERROR, large, fields, start % 41);
 		n = release();
@@ -234,6 +238,122 @@ json_is_json(void **state)
 			fail_msg("%s: %s", error.message, written);
 	}
 	log_set_format(LOG_FORMAT_TEXT);
+}
+
+/* The line of an event that has one field. */
+static const char *
+line_of(const char *text, bool whole)
+{
+	const struct log_field field = {"user", text, 0, whole};
+
+	capture();
+	log_event(LOG_LEVEL_INFO, "x", &field, 1);
+	release();
+	return strstr(written, "user");
+}
+
+/* Whoever has two names has two lines, in either form. */
+static void
+no_two_values_look_alike(void **state)
+{
+	static const char *const values[] = {"a", "a\nb", "a\n", "a\\nb",
+	    "a\\x0ab", "a b", "a\tb", "a\rb", "\"a\"", "a\"", "\\\"a",
+	    "a\x7f", "a\\x7f", "\xc3\xa9", "e\xcc\x81", "e",
+	    "\xd0\xb0", /* the Cyrillic a */
+	    "a\xe2\x80\x8b", "a\xe2\x80\xae", "\\u00e9", "\\xc3\\xa9",
+	    "\xf0\x9f\x98\x80", "\\ud83d\\ude00"};
+	enum {
+		COUNT = sizeof(values) / sizeof(values[0])
+	};
+	char lines[COUNT][64];
+
+	(void)state;
+	for (int format = 0; format < 2; format++) {
+		log_set_format(
+		    format == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON);
+		for (size_t i = 0; i < COUNT; i++) {
+			snprintf(lines[i], sizeof(lines[i]), "%s",
+			    line_of(values[i], false));
+			assert_int_equal(
+			    strspn(lines[i], "\n"), 0);
+			for (size_t j = 0; j < i; j++)
+				assert_string_not_equal(lines[i], lines[j]);
+		}
+	}
+	assert_string_equal(
+	    line_of("a\n\xf0\x9f\x98\x80\xff", false),
+	    "user\":\"a\\u000a\\ud83d\\ude00\\\\xff\"}\n");
+	log_set_format(LOG_FORMAT_TEXT);
+	assert_string_equal(line_of("a\nb", false), "user=a\\x0ab\n");
+}
+
+/* What is long is cut, and bears a mark, but for what must be whole. */
+static void
+long_fields_are_marked(void **state)
+{
+	static char a[256], b[256];
+
+	(void)state;
+	memset(a, '\x01', 255);
+	memset(b, '\x01', 254);
+	b[254] = '\x02';
+	for (int format = 0; format < 2; format++) {
+		const char *mark = format == 0 ? "...\n" : "\\u2026\"}\n";
+		const char *line;
+
+		log_set_format(
+		    format == 0 ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON);
+		line = line_of(a, false);
+		assert_in_range(strlen(line), LOG_FIELD_MAX, LOG_FIELD_MAX + 24);
+		assert_string_equal(line + strlen(line) - strlen(mark), mark);
+		line = line_of(a, true);
+		assert_null(strstr(line, mark));
+		assert_non_null(strstr(line, format == 0 ? "\\x01\n" : "\\u0001\"}"));
+		line = line_of(b, true);
+		assert_non_null(strstr(line, format == 0 ? "\\x02\n" : "\\u0002\"}"));
+	}
+	log_set_format(LOG_FORMAT_TEXT);
+}
+
+/* Only where standard error is the very stream that JOURNAL_STREAM names. */
+static void
+the_journal_gets_priorities(void **state)
+{
+	static const char expected[] =
+	    "<3>replicache: error e\n<4>replicache: warning w\n"
+	    "<6>replicache: info i\n<7>replicache: debug d\n<4>{\"time\":\"";
+	char stream[64];
+	struct stat status;
+
+	(void)state;
+	capture();
+	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju",
+	    (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open();
+	log_error("e");
+	log_warning("w");
+	log_info("i");
+	log_debug("d");
+	log_set_format(LOG_FORMAT_JSON);
+	log_warning("j");
+	log_set_format(LOG_FORMAT_TEXT);
+	release();
+	assert_memory_equal(written, expected, strlen(expected));
+	for (int other = 0; other < 3; other++) {
+		static const char *const streams[] = {"1:2", "", "x"};
+
+		capture();
+		setenv("JOURNAL_STREAM", streams[other], 1);
+		log_open();
+		log_warning("w");
+		assert_string_equal(log_priority(LOG_LEVEL_ERROR), "");
+		release();
+		assert_string_equal(written, "replicache: warning w\n");
+	}
+	unsetenv("JOURNAL_STREAM");
+	log_open();
 }
 
 static void *
@@ -290,6 +410,9 @@ main(void)
 	    cmocka_unit_test(long_messages_are_cut),
 	    cmocka_unit_test(an_event_has_fields),
 	    cmocka_unit_test(json_is_json),
+	    cmocka_unit_test(no_two_values_look_alike),
+	    cmocka_unit_test(long_fields_are_marked),
+	    cmocka_unit_test(the_journal_gets_priorities),
 	    cmocka_unit_test(a_line_is_one_write),
 	    cmocka_unit_test(nobody_hears_a_log_that_is_closed),
 	};
