@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "error.h"
 #include "log.h"
 #include "schema.h"
+#include "show.h"
 
 /* Reaching a database by hand may take longer than a request may wait. */
 #define CONNECT_MS 10000
@@ -255,6 +257,9 @@ main(int argc, char **argv)
 	const struct verb *verb;
 	int status;
 
+	/* What the terminal knows; all else is C's. */
+	setlocale(LC_CTYPE, "");
+	log_open();
 	signal(SIGPIPE, SIG_IGN);
 	status = read_options(argc, argv, &admin);
 	if (status >= 0)
@@ -265,7 +270,7 @@ main(int argc, char **argv)
 	log_set_level(LOG_LEVEL_WARNING);
 	status = run(&admin, verb, &error);
 	if (status < 0) {
-		fprintf(stderr, "replicache-admin: %s\n", error.message);
+		show_error(error.message);
 		status = ADMIN_FAILED;
 	}
 	db_close(admin.db);

@@ -9,12 +9,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "db.h"
 #include "error.h"
 #include "jsonw.h"
+#include "log.h"
+#include "printable.h"
 
 /* The kinds of findings stand in a column as wide as this. */
 #define KIND_WIDTH 9
@@ -22,14 +25,43 @@
 /* Between two columns. */
 #define GAP 2
 
+/* As much is kept before it is written. */
+#define FLUSH_BYTES 65536
+
+/* Behind what was cut. */
+#define MARK "..."
+#define MARK_WIDTH 3
+
 void
 show_begin(struct show *show, bool json)
 {
 	show->json = json;
 	show->begun = false;
-	buffer_init(&show->out, SHOW_MAX);
+	show->failed = 0;
+	buffer_init(&show->out, SHOW_ROW_MAX);
 	if (json)
 		buffer_append_byte(&show->out, '{');
+}
+
+/* Writes what has come together. */
+static void
+flush(struct show *show)
+{
+	struct buffer *out = &show->out;
+
+	if (out->failure != BUFFER_GOOD || out->length == 0)
+		return;
+	if (show->failed == 0 &&
+	    fwrite(out->data, 1, out->length, stdout) != out->length)
+		show->failed = errno;
+	buffer_reset(out);
+}
+
+static void
+flush_much(struct show *show)
+{
+	if (show->out.length >= FLUSH_BYTES)
+		flush(show);
 }
 
 /* A member's name, or the end of the section before. */
@@ -78,32 +110,50 @@ write_object(struct buffer *out, const struct db_result *result, int row)
 	buffer_append_byte(out, '}');
 }
 
-/* Places TEXT takes on a terminal, more or less: its characters. */
-static size_t
-width(const char *text)
+/* What the terminal knows, by the locale. */
+static enum printable_form
+terminal(void)
 {
-	size_t n = 0;
-
-	for (; *text != '\0'; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
+	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? PRINTABLE_UTF8
+							  : PRINTABLE_ASCII;
 }
 
-/* TEXT as it may be shown to a terminal. */
-static void
-write_plain(struct buffer *out, const char *text)
+/* The columns of TEXT, which are not counted far beyond MAX. */
+static size_t
+measure(const char *text, size_t max)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		char escaped[8];
+	struct printable printable;
+	char piece[PRINTABLE_MAX];
+	size_t width = 0, columns;
 
-		if (c >= 0x20 && c != 0x7f) {
-			buffer_append_byte(out, *text);
-			continue;
-		}
-		snprintf(escaped, sizeof(escaped), "\\x%02x", c);
-		buffer_append_string(out, escaped);
+	printable_init(&printable, text, strlen(text), terminal());
+	while (width <= max && printable_next(&printable, piece, &columns) > 0)
+		width += columns;
+	return width;
+}
+
+/* Writes TEXT as a terminal may have it to OUT, unless that is NULL, and gives
+ * its width. What takes more than MAX columns is cut, with a mark. */
+static size_t
+write_printable(struct buffer *out, const char *text, size_t max)
+{
+	bool cut = measure(text, max) > max;
+	size_t room = cut ? max - MARK_WIDTH : max, width = 0, columns, n;
+	struct printable printable;
+	char piece[PRINTABLE_MAX];
+
+	printable_init(&printable, text, strlen(text), terminal());
+	while ((n = printable_next(&printable, piece, &columns)) > 0 &&
+	       width + columns <= room) {
+		width += columns;
+		if (out != NULL)
+			buffer_append(out, piece, n);
 	}
+	if (!cut)
+		return width;
+	if (out != NULL)
+		buffer_append_string(out, MARK);
+	return width + MARK_WIDTH;
 }
 
 static void
@@ -141,11 +191,11 @@ plain_value(const struct db_result *result, int row, int column)
 static void
 write_fact(struct buffer *out, const char *name, const char *value)
 {
-	size_t n = width(name);
+	size_t n = strlen(name);
 
 	write_label(out, name);
 	write_spaces(out, n < LABEL_WIDTH ? LABEL_WIDTH - n : 1);
-	write_plain(out, value);
+	write_printable(out, value, SHOW_FACT_MAX);
 	buffer_append_byte(out, '\n');
 }
 
@@ -197,10 +247,11 @@ is_number(const struct db_result *result, int column)
 static size_t
 column_width(const struct db_result *result, int column)
 {
-	size_t widest = width(db_column_name(result, column));
+	size_t widest = strlen(db_column_name(result, column));
 
 	for (int row = 0; row < db_rows(result); row++) {
-		size_t n = width(plain_value(result, row, column));
+		size_t n = write_printable(
+		    NULL, plain_value(result, row, column), SHOW_CELL_MAX);
 
 		if (n > widest)
 			widest = n;
@@ -215,7 +266,8 @@ write_cell(struct buffer *out, const struct db_result *result, int row,
 {
 	const char *text = row < 0 ? db_column_name(result, column)
 				   : plain_value(result, row, column);
-	size_t n = width(text), fill = wide > n ? wide - n : 0;
+	size_t n = write_printable(NULL, text, SHOW_CELL_MAX);
+	size_t fill = wide > n ? wide - n : 0;
 	bool last = column == db_columns(result) - 1;
 
 	if (is_number(result, column))
@@ -223,7 +275,7 @@ write_cell(struct buffer *out, const struct db_result *result, int row,
 	if (row < 0)
 		write_label(out, text);
 	else
-		write_plain(out, text);
+		write_printable(out, text, SHOW_CELL_MAX);
 	if (last)
 		buffer_append_byte(out, '\n');
 	else
@@ -231,16 +283,18 @@ write_cell(struct buffer *out, const struct db_result *result, int row,
 }
 
 static void
-write_table(struct buffer *out, const struct db_result *result)
+write_table(struct show *show, const struct db_result *result)
 {
 	size_t wide[32];
 	int columns = db_columns(result);
 
 	for (int i = 0; i < columns && i < 32; i++)
 		wide[i] = column_width(result, i);
-	for (int row = -1; row < db_rows(result); row++)
+	for (int row = -1; row < db_rows(result); row++) {
 		for (int i = 0; i < columns && i < 32; i++)
-			write_cell(out, result, row, i, wide[i]);
+			write_cell(&show->out, result, row, i, wide[i]);
+		flush_much(show);
+	}
 }
 
 void
@@ -257,7 +311,7 @@ show_rows(struct show *show, const char *name, const struct db_result *result)
 			    db_rows(result) == 0 ? ": none\n" : "\n");
 		}
 		if (db_rows(result) > 0)
-			write_table(&show->out, result);
+			write_table(show, result);
 		return;
 	}
 	buffer_append_byte(&show->out, '[');
@@ -265,6 +319,7 @@ show_rows(struct show *show, const char *name, const struct db_result *result)
 		if (row > 0)
 			buffer_append_byte(&show->out, ',');
 		write_object(&show->out, result, row);
+		flush_much(show);
 	}
 	buffer_append_byte(&show->out, ']');
 }
@@ -298,15 +353,15 @@ show_finding(
 		write_member(show, ",\"advice\":", advice);
 		buffer_append_byte(out, '}');
 	} else {
-		size_t n = width(kind);
+		size_t n = strlen(kind);
 
-		write_plain(out, kind);
+		buffer_append_string(out, kind);
 		write_spaces(out, n < KIND_WIDTH ? KIND_WIDTH - n : 1);
-		write_plain(out, what);
+		write_printable(out, what, SHOW_FACT_MAX);
 		buffer_append_byte(out, '\n');
 		if (advice[0] != '\0') {
 			write_spaces(out, KIND_WIDTH);
-			write_plain(out, advice);
+			write_printable(out, advice, SHOW_FACT_MAX);
 			buffer_append_byte(out, '\n');
 		}
 	}
@@ -326,13 +381,39 @@ show_end(struct show *show, struct error *error)
 
 	if (show->json)
 		buffer_append_string(&show->out, "}\n");
+	flush(show);
+	if (show->failed == 0 && fflush(stdout) != 0)
+		show->failed = errno;
 	if (show->out.failure != BUFFER_GOOD)
 		rc = error_set(error, ERROR_INTERNAL, "it is too much to show");
-	else if (fwrite(show->out.data, 1, show->out.length, stdout) !=
-		     show->out.length ||
-		 fflush(stdout) != 0)
+	else if (show->failed != 0)
 		rc = error_set(error, ERROR_INTERNAL, "standard output: %s",
-		    strerror(errno));
+		    strerror(show->failed));
 	buffer_fini(&show->out);
 	return rc;
+}
+
+void
+show_error(const char *message)
+{
+	struct buffer out;
+
+	buffer_init(&out, SHOW_ROW_MAX);
+	buffer_append_string(&out, log_priority(LOG_LEVEL_ERROR));
+	buffer_append_string(&out, "replicache-admin: ");
+	while (*message != '\0') {
+		size_t n = strcspn(message, "\n");
+		char line[ERROR_MESSAGE_MAX];
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, message);
+		write_printable(&out, line, SHOW_FACT_MAX);
+		message += n;
+		message += strspn(message, "\n\t ");
+		buffer_append_string(&out, *message == '\0' ? "" : "\n    ");
+	}
+	buffer_append_byte(&out, '\n');
+	/* Standard error that can't be written has nobody to tell. */
+	if (out.failure == BUFFER_GOOD)
+		fwrite(out.data, 1, out.length, stderr);
+	buffer_fini(&out);
 }

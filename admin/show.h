@@ -9,8 +9,10 @@
  *	return show_end(&show, error);
  *
  * is, with --json, {"database":{...},"tables":[{...},...]}. A column's name is
- * its label, "_" for a space; null is "-". Of what clients sent, no control
- * character reaches a terminal.
+ * its label, "_" for a space; null is "-".
+ *
+ * What reaches a terminal is printable (printable.h), and what is long is cut,
+ * with a mark. JSON has all of it, and is exact.
  */
 #ifndef REPLICACHE_SHOW_H
 #define REPLICACHE_SHOW_H
@@ -22,11 +24,18 @@
 struct db_result;
 struct error;
 
-/* All that one run shows; a ledger of 100,000 mutations fits. */
-#define SHOW_MAX ((size_t)256 * 1024 * 1024)
+/* The longest row: Postgres gives none above 1 GB, and six bytes may stand for
+ * one in JSON. What is written to standard output in between takes no room. */
+#define SHOW_ROW_MAX ((size_t)6 * 1024 * 1024 * 1024)
+
+/* The widest cell of a table, and the longest fact, in columns; what is longer
+ * is cut. A screen is 80 to 200 wide; args of some pages can still be read. */
+#define SHOW_CELL_MAX 64
+#define SHOW_FACT_MAX 10000
 
 struct show {
 	bool json, begun, in_list;
+	int failed; /* the errno of standard output, or 0 */
 	struct buffer out;
 };
 
@@ -51,8 +60,12 @@ void show_finding(
     struct show *show, const char *kind, const char *what, const char *advice);
 void show_list_end(struct show *show);
 
-/* Writes it all to standard output. -1 if that, or memory, failed; after either
- * SHOW is empty. */
+/* Writes what is left to standard output. -1 if that, or memory, failed; after
+ * either SHOW is empty. */
 int show_end(struct show *show, struct error *error);
+
+/* Writes a MESSAGE, which may quote anything, to standard error, as
+ * "replicache-admin: MESSAGE". Its further lines are indented. */
+void show_error(const char *message);
 
 #endif

@@ -177,4 +177,46 @@ subtest 'status' => sub {
 	like($admin->run('failed', 'list')->{out}, qr/no\\x1b\[31m/, 'and without what clients call theirs');
 };
 
+# Names and messages of clients that drive a terminal, hide, or are endless.
+subtest 'what clients write, for people' => sub {
+	my $database = $cluster->database('core');
+	my $admin = Rig::Admin->new($cluster->conninfo($database));
+	my $session = $cluster->session($database);
+	my $evil = "a\x{9b}31m\x{85}\x{202e}b\x{200b}\x{feff}\x{2028}c\x{e0041}d\x{7f}\r\n\te" . "\x{301}" x 300;
+	my $text = $evil =~ s/([^ -~])/sprintf '\\+%06x', ord $1/ger;
+	my $insert = 'insert into replicache_failed_mutation'
+	    . ' (client_id, mutation_id, client_group_id, user_id, name, args, code, message, version)';
+	$session->query("$insert values
+		('c', 1, 'g', U&'$text', U&'$text', '{}', 'mutator_error', U&'$text', 1),
+		('long', 1, 'g', 'u', repeat('x', 1000000), '1', 'unknown_mutator', '', 1),
+		('args', 1, 'g', 'u', 'm', to_json(repeat('y', 1000000)), 'mutator_error', '', 1)");
+	for my $locale ('C', 'C.UTF-8') {
+		my $other = Rig::Admin->new($cluster->conninfo($database), environment => { LC_ALL => $locale });
+		for my $arguments ([qw(failed list)], [qw(failed show c 1)], [qw(failed show args 1)],
+			[qw(failed show c), "1$evil"], [qw(grant), $evil], ['status']) {
+			my $run = $other->run(map { utf8::encode(my $byte = $_); $byte } @$arguments);
+			my $all = $run->{out} . $run->{error};
+			utf8::decode($all);
+			unlike($all, qr/[^\P{Cc}\n]|[\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/, "$locale: $arguments->[0]: nothing hidden")
+			    if @$arguments > 1;
+			unlike($all, qr/\p{M}{5}/, 'no heap of accents');
+			unlike($all, qr/[^ -~\n]/, 'nothing but ASCII') if $locale eq 'C';
+			cmp_ok(length $all, '<', 30_000, 'nor is it endless');
+		}
+	}
+	my $run = $admin->run(qw(failed list));
+	like($run->{out}, qr/ x{61}\.\.\. /, 'what is long bears a mark');
+	like($run->{out}, qr/ a\\xc2\\x9b31m\\xc2\\x85\\xe2\\x80\\xae/, 'what is hidden is shown');
+	my %failed = map { ($_->{client_id} => $_) } @{ $admin->json(qw(failed list))->{failed_mutations} };
+	is(length $failed{long}{name}, 1_000_000, 'JSON has all of it');
+	is($failed{c}{name}, $evil, 'as it is');
+
+	# More than any buffer: what a client can write in a minute.
+	$session->query("$insert select 'many', n, 'g', 'u', repeat('x', 1000000), '1', 'unknown_mutator', '', 1
+		from generate_series(1, 300) as n");
+	$run = $admin->run(qw(failed list));
+	is($run->{exit}, 0, 'however much there is') or diag($run->{error});
+	is(scalar(() = $run->{out} =~ /^many /mg), 300, 'all are listed');
+};
+
 done_testing;
