@@ -24,9 +24,10 @@ prepare number as
 select coalesce((to_jsonb(s) ->> 'schema_number')::int, 0) as number
 from replicache_state as s;
 
--- No push may be half-way, and nobody may upgrade at the same time.
+-- No push may be half-way, and nobody may upgrade at the same time. It is the
+-- function of the schema that is there: what a lock is changed with schema 2.
 prepare upgrade_lock as
-select pg_advisory_xact_lock(8243118303898460515);
+select replicache_lock();
 
 -- $1 the number; no row if another has done it meanwhile. The revision, so that
 -- programs that run notice.

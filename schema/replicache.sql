@@ -16,6 +16,7 @@
 --
 --     table                        one row per
 --     replicache_version           commit, lately; the version is max(version)
+--     replicache_version_lock      none: it is locked, not read
 --     replicache_state             database (one row): floor, epoch, revision
 --     replicache_client_group      browser profile, and whose it is
 --     replicache_client            tab, and its last mutation that was applied;
@@ -122,6 +123,10 @@ create table if not exists replicache_version (
   version bigint primary key,
   xid     xid8 not null default pg_current_xact_id()
 );
+
+-- The version lock: a lock of this table. (An advisory lock would need no right:
+-- any role that may connect could hold it, and stop every push.)
+create table if not exists replicache_version_lock ();
 
 -- floor          the lowest cookie from which changes are still known
 -- epoch          the version at install or at the last replicache_new_epoch()
@@ -288,24 +293,38 @@ $$;
 
 
 -- replicache_lock() returns void
+-- replicache_trigger_lock()
 --
 -- Takes the version lock: to the end of the transaction nobody else can take a
--- version, and hence nobody else can write to a synced table. The key spells
--- 'replicac' in ASCII.
+-- version, and hence nobody else can write to a synced table. The mode conflicts
+-- with itself and with what writes, but not with what reads (pg_dump takes ACCESS
+-- SHARE). Who calls the first, or fires the second, needs no right on the table:
+-- it is locked as its owner.
 --
 -- This and other functions that run for each mutation avoid three things that
 -- cost a microsecond each time: a search_path of their own, where they can name
--- all they use with its schema; PERFORM, which runs an executor where an
--- assignment just calls the function; and an expression more than is needed, as
--- each is made ready anew in each transaction.
+-- all they use with its schema (as this one, which is written for the schema);
+-- PERFORM, which runs an executor where an assignment just calls the function; and
+-- an expression more than is needed, as each is made ready anew in each
+-- transaction.
 
-create or replace function replicache_lock() returns void
-language plpgsql volatile
-as $$
+do $$
 declare
-  ignored text;
+  head text;
+  tail text;
 begin
-  ignored := pg_catalog.pg_advisory_xact_lock(8243118303898460515);
+  for head, tail in values
+    ('replicache_lock() returns void', ''),
+    ('replicache_trigger_lock() returns trigger', E'\n  return null;')
+  loop
+    execute format('create or replace function %s
+language plpgsql volatile security definer
+as $code$
+begin
+  lock table %I.replicache_version_lock in share row exclusive mode;%s
+end
+$code$', head, current_schema(), tail);
+  end loop;
 end
 $$;
 
@@ -404,7 +423,7 @@ declare
   ours boolean;
   ignored text;
 begin
-  ignored := pg_advisory_xact_lock(8243118303898460515);
+  ignored := replicache_lock();
   select version, xid = pg_current_xact_id_if_assigned() and age(xmin) <= 0
     into latest, ours
     from replicache_version order by version desc limit 1;
@@ -1215,20 +1234,6 @@ $$;
 --
 -- The lock is taken before the statement locks its first row, as a push does
 -- it: so the two can't wait for each other.
-
-
--- replicache_trigger_lock()
-
-create or replace function replicache_trigger_lock() returns trigger
-language plpgsql volatile
-as $$
-declare
-  ignored text;
-begin
-  ignored := pg_catalog.pg_advisory_xact_lock(8243118303898460515);
-  return null;
-end
-$$;
 
 
 -- replicache_trigger_truncate()

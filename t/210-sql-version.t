@@ -41,7 +41,7 @@ sub wait_for_lock
 {
 	my ($session) = @_;
 	wait_until(sub {
-		$one->value(q(select count(*) from pg_locks where locktype = 'advisory' and not granted));
+		$one->value(q(select count(*) from pg_locks where relation = 'replicache_version_lock'::regclass and not granted));
 	}, 'a session to wait for the lock');
 }
 
@@ -183,6 +183,53 @@ for my $level ('repeatable read', 'serializable') {
 	$one->query("update message set content = content");
 	is_deeply([ $two->notifications ], [], 'none for an update that changes nothing');
 	$two->query('unlisten replicache');
+}
+
+# The lock is a right: neither who may only connect, nor the program's role outside of
+# our functions, nor who may read all there is, can hold what a push waits for.
+{
+	$cluster->admin->query("create role $_ login") for qw(visitor web reader);
+	$cluster->grant($database, 'web');
+	$two->query('grant select on all tables in schema public to reader');
+	for my $role (qw(visitor web reader)) {
+		my $session = $cluster->session($database, $role);
+		$session->query('begin; select pg_advisory_lock(8243118303898460515), pg_advisory_xact_lock_shared(1)');
+		my %held;
+		for my $table (map { $_->[0] } @{ $two->query(q(select relname from pg_class
+			where relname like 'replicache%' and relkind = 'r')) }) {
+			for my $mode ('access share', 'row share', 'row exclusive', 'share update exclusive', 'share',
+			    'share row exclusive', 'exclusive', 'access exclusive') {
+				$session->query('savepoint s');
+				my $held = !$session->error("lock table $table in $mode mode nowait");
+				$held{$mode} = 1 if $held;
+				$session->query($held ? 'release s' : 'rollback to s');
+			}
+			for my $strength ('update', 'no key update', 'share', 'key share') {
+				$session->query('savepoint s');
+				my $held = !$session->error("select from $table for $strength");
+				$held{"for $strength"} = 1 if $held;
+				$session->query($held ? 'release s' : 'rollback to s');
+			}
+		}
+		is(join(' ', sort keys %held), $role eq 'visitor' ? '' : 'access share', "$role may lock only as who reads");
+		like($session->error('savepoint s; select replicache_lock()'), qr/42501/, "$role can't take the lock itself");
+		$session->query('rollback to s');
+		$one->query(q(set lock_timeout = '10s'));
+		$one->query(insert("held by $role"));
+		pass("and stops nobody");
+		$one->query('reset lock_timeout');
+		$session->close;
+	}
+}
+
+# What reads all of it, as pg_dump, does not wait for the lock, nor the lock for it.
+{
+	$one->query('begin; select replicache_next_version()');
+	$two->query(q(begin; set local lock_timeout = '10s'; lock table replicache_version_lock in access share mode));
+	$one->query('commit');
+	$one->query(q(begin; set local lock_timeout = '10s'; select replicache_next_version(); commit));
+	$two->query('commit');
+	is($two->value('select count(*) from replicache_version_lock'), 0, 'the table stays empty');
 }
 
 # Two-phase commit: a transaction that has notified can't be prepared.

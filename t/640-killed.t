@@ -52,7 +52,7 @@ subtest 'the lock holder, psql' => sub {
 	$holder->query(q(begin; insert into item (id, body) values ('half', '1')));
 	my $peer = start_push('h', [ 'h', 1, 'note', '"h"' ]);
 	wait_until(sub {
-		$session->value(q(select count(*) from pg_locks where locktype = 'advisory' and not granted))
+		$session->value(q(select count(*) from pg_locks where relation = 'replicache_version_lock'::regclass and not granted))
 	}, 'the push to wait for the lock', 10);
 	kill_sessions('pid = ' . $holder->backend);
 	is($peer->answer(10)->{status}, 200, 'the push that waited goes on');
@@ -67,7 +67,7 @@ subtest 'the wait for the lock is cancelled' => sub {
 	$holder->query(q(begin; insert into item (id, body) values ('cancel', '1')));
 	for my $round (1 .. 3) {
 		my $peer = start_push('w', [ 'w', 1, 'note', '"w"' ]);
-		my $waits = q(pg_locks where locktype = 'advisory' and not granted);
+		my $waits = q(pg_locks where relation = 'replicache_version_lock'::regclass and not granted);
 		wait_until(sub { $session->value("select count(*) from $waits") }, 'the push to wait for the lock', 10);
 		$session->query("select pg_cancel_backend(pid) from $waits");
 		$holder->query('rollback') if $round == 3;

@@ -140,7 +140,7 @@ subtest 'two at a time' => sub {
 	my $watcher = $cluster->session($database);
 	wait_until(sub {
 		$watcher->value(q(select count(*) = 2 from pg_stat_activity
-			where datname = current_database() and wait_event = 'advisory'));
+			where datname = current_database() and wait_event_type = 'Lock'));
 	}, 'both to wait');
 	$session->query('commit');
 	is_deeply([ map { reap_process($_, 60) } @pid ], [ 0, 0 ], 'both end well');

@@ -122,7 +122,7 @@ sub holds_lock
 	my ($self) = @_;
 	return $self->{holder} && $self->{owner}->value(q(select count(*)
 		from pg_locks join pg_stat_activity using (pid)
-		where locktype = 'advisory' and granted and application_name = 'psql'));
+		where relation = 'replicache_version_lock'::regclass and granted and application_name = 'psql'));
 }
 
 # Take it back to what was kept.
