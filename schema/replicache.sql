@@ -175,8 +175,12 @@ order by id, last_mutation_id desc;
 --                       them; null if everybody may
 -- pull_all, pull_since  the statements a pull runs, see replicache_pull_code
 -- key                   the key as an expression over the table's row t
+-- per_user              whether a pull reads it for the user who asks; if not, for
+--                       nobody, and what is read may be shared
 -- definition            of table, view and audience, to notice that they changed
 -- code                  of the triggers, as installed
+-- per_user_given        per_user as registered; null: it was found out
+-- per_user_reason       why it was found to be per user; null if it was not
 create table if not exists replicache_table (
   id         int primary key,
   table_name regclass not null unique,
@@ -190,7 +194,9 @@ create table if not exists replicache_table (
   pull_all   text not null,
   pull_since text not null,
   definition text not null,
-  code       text not null
+  code       text not null,
+  per_user_given  boolean,
+  per_user_reason text
 );
 
 -- function  with its schema and argument, as text: pg_upgrade refuses regproc
@@ -1148,39 +1154,160 @@ end
 $$;
 
 
--- replicache_view_code(relation regclass, out definition, out per_user)
+-- replicache_is_steady(function oid) returns boolean
 --
--- Internal. definition: the columns, and the text of every view and function
--- the relation is made of, to be compared with an earlier one. per_user:
--- whether what it shows depends on who asks: its text, or that of a function
--- it calls, says replicache_user_id or replicache_claim, or a table under it
--- has row policies. (A function called by such a function is not looked into.)
+-- Internal: whether a function gives the same whoever asks: Postgres's own, and
+-- immutable or one of those named here. Not named are those that read settings or
+-- who the session's user is, run SQL that they are given, or count. (Time and chance
+-- are no users: what is read once and shared has those of the first reader.)
 
-create or replace function replicache_view_code(
-  relation regclass, out definition text, out per_user boolean)
+create or replace function replicache_is_steady(function oid) returns boolean
 language sql stable set search_path from current
 as $$
-  with recursive used (class, object) as (
-    select 'pg_class'::regclass::oid, relation::oid
+  select p.oid < 16384 and p.pronamespace = 'pg_catalog'::regnamespace
+    and (p.provolatile = 'i'
+      or p.proname ~ '^(jsonb?|date|time|timetz|timestamp|timestamptz|interval'
+        '|in_range_timestamptz|enum|cash|array|to_ts|ts_headline)(_|$)'
+      or p.proname = any (array['to_json', 'to_jsonb', 'row_to_json', 'concat',
+        'concat_ws', 'format', 'quote_literal', 'quote_nullable', 'textanycat',
+        'anytextcat', 'to_char', 'to_date', 'to_timestamp', 'to_number', 'now',
+        'statement_timestamp', 'transaction_timestamp', 'clock_timestamp',
+        'timeofday', 'age', 'timezone', 'extract', 'make_timestamptz',
+        'overlaps', 'generate_series', 'plainto_tsquery', 'phraseto_tsquery',
+        'websearch_to_tsquery', 'random', 'gen_random_uuid', 'pg_typeof',
+        'pg_column_size', 'money', 'numeric', 'xml', 'xmlcomment']))
+  from pg_proc as p
+  where p.oid = function;
+$$;
+
+
+-- replicache_view_code(relation regclass, out definition, out asks, out reason)
+--
+-- Internal. What a table or view shows, by all it is made of: the views and
+-- tables under it, and the functions, operators and types they use. Of those that
+-- are pinned, as Postgres's own are, pg_depend knows nothing; they are read from
+-- the rules themselves. (What a materialized view shows was read when it was
+-- refreshed, for nobody: what is under it is not looked at, but for definition.)
+--
+--     definition  the columns, and the text of every view and function it is made
+--                 of, to be compared with an earlier one. Of functions also those
+--                 that they call, as far as their names are found in the text.
+--     asks        it says itself that it depends on who asks: its text, or that of
+--                 a function it calls, names replicache_user_id or
+--                 replicache_claim, or a table under it has row policies.
+--     reason      what keeps it from being proven to be the same for everybody;
+--                 null if nothing does.
+
+create or replace function replicache_view_code(
+  relation regclass, out definition text, out asks boolean, out reason text)
+language sql stable set search_path from current
+as $$
+  with recursive used (class, object, live) as (
+    select 'pg_class'::regclass::oid, relation::oid, true
     union
-    select d.refclassid, d.refobjid
+    select found.class, found.object, u.live and c.relkind <> 'm'
     from used as u
-      join pg_rewrite as r
-        on u.class = 'pg_class'::regclass and r.ev_class = u.object
-      join pg_depend as d
-        on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
-        and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+      join pg_class as c
+        on u.class = 'pg_class'::regclass and c.oid = u.object
+      join pg_rewrite as r on r.ev_class = c.oid and r.ev_type = '1'
+      cross join lateral (
+        select d.refclassid, d.refobjid from pg_depend as d
+        where d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        union all
+        select case m[1] when 'relid' then 'pg_class'::regclass
+            else 'pg_proc'::regclass end, m[2]::oid
+        from regexp_matches(r.ev_action::text,
+          ':(relid|funcid|opfuncid) (\d+)', 'g') as m
+      ) as found (class, object)
+    where c.relkind in ('v', 'm')
+  ), functions (object) as (
+    select object from used
+    where class = 'pg_proc'::regclass and object >= 16384
+    union
+    select p.oid
+    from functions as f
+      join pg_proc as caller on caller.oid = f.object
+        and caller.prokind in ('f', 'p')
+      cross join lateral (
+        select array_agg(m[1]) as names
+        from regexp_matches(lower(pg_get_functiondef(caller.oid)),
+          '([a-z_][a-z0-9_$]*)"?\s*\(', 'g') as m) as called
+      join pg_proc as p on p.oid >= 16384 and lower(p.proname) = any (names)
+        and p.proname !~ '^replicache_'
   ), text as (
     select pg_describe_object(class, object, 0) as name,
       case
         when class = 'pg_proc'::regclass then pg_get_functiondef(object)
         else pg_get_viewdef(object)
-      end as text
-    from used
+      end as text, true as near
+    from (select distinct class, object from used where object >= 16384) as used
     where class = 'pg_class'::regclass
           and (select relkind in ('v', 'm') from pg_class where oid = object)
       or class = 'pg_proc'::regclass
           and (select prokind in ('f', 'p') from pg_proc where oid = object)
+    union all
+    select pg_describe_object('pg_proc'::regclass, object, 0),
+      pg_get_functiondef(object), false
+    from functions
+    where (select prokind in ('f', 'p') from pg_proc where oid = object)
+      and object not in (select object from used
+                         where class = 'pg_proc'::regclass)
+  ), types (object, named) as (
+    -- Those of the columns, and those that the rules name, whose checks run.
+    select a.atttypid, false
+    from used as u join pg_attribute as a on a.attrelid = u.object
+    where u.live and u.class = 'pg_class'::regclass and a.attnum > 0
+      and not a.attisdropped
+    union
+    select object, true from used where live and class = 'pg_type'::regclass
+    union
+    select part.object, t.named
+    from types as t join pg_type as y on y.oid = t.object
+      cross join lateral (
+        select unnest(array[y.typbasetype, y.typelem])
+        union all
+        select a.atttypid from pg_attribute as a
+        where a.attrelid = y.typrelid and a.attnum > 0 and not a.attisdropped
+        union all
+        select r.rngsubtype from pg_range as r where r.rngtypid = y.oid
+      ) as part (object)
+    where y.oid >= 16384 and part.object <> 0
+  ), doubt (reason) as (
+    select pg_describe_object(class, object, 0) from used
+    where live and (class = 'pg_proc'::regclass
+        and not replicache_is_steady(object)
+      or class not in ('pg_proc'::regclass, 'pg_class'::regclass,
+          'pg_type'::regclass, 'pg_rewrite'::regclass,
+          'pg_collation'::regclass, 'pg_ts_config'::regclass,
+          'pg_ts_dict'::regclass, 'pg_namespace'::regclass,
+          'pg_constraint'::regclass))
+    union all
+    select 'the role of the session' from used as u
+      join pg_rewrite as r on r.ev_class = u.object
+    where u.live and u.class = 'pg_class'::regclass and r.ev_type = '1'
+      -- CURRENT_ROLE, CURRENT_USER, USER, SESSION_USER, CURRENT_SCHEMA
+      and r.ev_action::text ~ '\{SQLVALUEFUNCTION :op (9|10|11|12|14) '
+    union all
+    select 'foreign table ' || c.oid::regclass
+    from used as u join pg_class as c on c.oid = u.object
+    where u.live and u.class = 'pg_class'::regclass and c.relkind = 'f'
+    union all
+    select 'the computed column ' || a.attname
+    from used as u join pg_attribute as a on a.attrelid = u.object
+    where u.live and u.class = 'pg_class'::regclass and a.attgenerated = 'v'
+    union all
+    -- to_json() takes it, for one.
+    select pg_describe_object('pg_cast'::regclass, c.oid, 0)
+    from types as t join pg_cast as c on c.castsource = t.object
+    where c.castfunc <> 0 and not replicache_is_steady(c.castfunc)
+      and c.casttarget in ('json'::regtype, 'jsonb'::regtype, 'text'::regtype)
+    union all
+    select 'the check of ' || format_type(t.object, null)
+    from types as t join pg_constraint as c on c.contypid = t.object
+      join pg_depend as d
+        on d.classid = 'pg_constraint'::regclass and d.objid = c.oid
+        and d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass)
+    where t.named
   )
   select
     (select string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', '
@@ -1190,10 +1317,12 @@ as $$
        and attname <> 'version')
       || coalesce((select string_agg(E'\n' || name || E'\n' || text, ''
                      order by name collate "C") from text), ''),
-    exists (select from text where text ~ 'replicache[._](user_id|claim)')
+    exists (select from text
+              where near and text ~* 'replicache[._](user_id|claim)')
       or exists (select from used join pg_class as c
                    on class = 'pg_class'::regclass and c.oid = object
-                 where c.relrowsecurity);
+                 where c.relrowsecurity),
+    (select min(reason collate "C") from doubt);
 $$;
 
 
@@ -1725,7 +1854,7 @@ $$;
 
 -- replicache_register_table(table_name regclass, prefix text default null,
 --   view regclass default null, omit text[] default '{}',
---   audience regclass default null) returns void
+--   audience regclass default null, per_user boolean default null) returns void
 --
 -- Makes a table sync: from now on any change of a row, whoever makes it,
 -- reaches the clients, and so do the rows that are there already.
@@ -1745,11 +1874,21 @@ $$;
 --            a table or view with the columns of the primary key, and viewer
 --            text, a user ID: a row for each row of the table and each user who may see
 --            it. Others are sent nothing of that row, not even that it exists.
+--     per_user
+--            whether the values, or which rows there are, depend on who asks. If
+--            not, a pull reads the rows for nobody: replicache_user_id() and
+--            replicache_claim() are null there, and what was read is sent to
+--            others, too. If so, it reads them for its user, and shares nothing.
+--            Null: it is found out. Rows are everybody's only if all that the
+--            table or view is made of is Postgres's own, asks for no setting and
+--            no role, and has no row policies; a notice names what else there is.
 --
 -- Whose rows. What a view shows may depend on replicache_user_id() and
 -- replicache_claim(), and a table may have row level security (not forced, and
 -- its policies hold for the role of replicache.fcgi, which must not own it).
--- Such a table needs an audience. It says who may know of a row at all; view and
+-- Where that shows in the view's own text or in that of a function it calls, the
+-- table needs an audience, or `per_user => true`, by which all users are told of
+-- all keys. An audience says who may know of a row at all; view and
 -- policies may hide rows beyond that from users in it, who are then told that
 -- the key is gone. When a row changes, the audience before and after is known:
 -- who lost it is told to forget its key, who gained it gets it. When something
@@ -1786,8 +1925,37 @@ $$;
 
 create or replace function replicache_register_table(
   table_name regclass, prefix text default null, view regclass default null,
-  omit text[] default '{}', audience regclass default null)
+  omit text[] default '{}', audience regclass default null,
+  per_user boolean default null)
 returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  reason text := replicache_register_quietly(table_name, prefix, view, omit,
+    audience, per_user);
+begin
+  if reason is not null then
+    raise notice 'what clients see of % may depend on the user', table_name
+      using detail = format('It uses %s, of which is not known that it gives '
+          'the same to everybody. So each pull reads the rows for its user, and '
+          'what was read is not shared.', reason),
+        hint = 'If everybody sees the same, register it with per_user => false; '
+          'if not, with per_user => true, or with an audience if its keys are '
+          'not for everybody.';
+  end if;
+end
+$$;
+
+
+-- replicache_register_quietly(...) returns text
+--
+-- Internal: does it. Returns what keeps it from being proven that everybody sees the
+-- same, if that has just decided.
+
+create or replace function replicache_register_quietly(
+  table_name regclass, prefix text, view regclass, omit text[],
+  audience regclass, per_user boolean)
+returns text
 language plpgsql volatile set search_path from current
 set client_min_messages = warning
 as $$
@@ -1803,7 +1971,7 @@ begin
   perform replicache_forget_dropped();
 
   select * into before from replicache_table as r
-    where r.table_name = replicache_register_table.table_name;
+    where r.table_name = replicache_register_quietly.table_name;
   after := before;
   after.id := coalesce(before.id,
     (select coalesce(max(id), 0) + 1 from replicache_table));
@@ -1813,6 +1981,11 @@ begin
   after.view := view;
   after.audience := audience;
   after.omit := coalesce(omit, '{}');
+  after.per_user_given := per_user;
+  if audience is not null and not per_user then
+    raise 'what has an audience is per user'
+      using errcode = 'invalid_parameter_value';
+  end if;
 
   select r.prefix into other from replicache_table as r
     where r.id <> after.id and (starts_with(r.prefix, after.prefix)
@@ -1827,12 +2000,14 @@ begin
   lost := before.id is not null
     and replicache_missing_triggers(before) is not null;
   if after is not distinct from before and not lost then
-    return;
-  elsif after.per_user and audience is null then
+    return null;
+  elsif per_user is null and audience is null
+        and (replicache_view_code(coalesce(view, table_name))).asks then
     raise 'what clients see of % depends on the user', table_name
       using errcode = 'invalid_parameter_value',
         hint = 'It needs an audience: a table or view of the primary key and '
-          'viewer, the ID of a user who may see that row.';
+          'viewer, the ID of a user who may see that row. If everybody may '
+          'know of every key, per_user => true will do.';
   end if;
   delete from replicache_table where id = after.id;
   insert into replicache_table select after.*;
@@ -1840,9 +2015,9 @@ begin
   -- What clients see has changed, and not only how it is done.
   if lost
      or (before.key, before.soft, before.view, before.omit, before.audience,
-      before.definition) is distinct from
+      before.definition, before.per_user) is distinct from
      (after.key, after.soft, after.view, after.omit, after.audience,
-      after.definition) then
+      after.definition, after.per_user) then
     version := replicache_next_version();
     if lost
        or before.audience is not null
@@ -1858,14 +2033,15 @@ begin
   end if;
   execute after.code;
   perform replicache_drop_functions(after.id);
+  return case when audience is null then after.per_user_reason end;
 end
 $$;
 
 
 -- replicache_describe(registered replicache_table) returns replicache_table
 --
--- Internal: the same row with what follows from table, prefix, view, omit and
--- audience.
+-- Internal: the same row with what follows from table, prefix, view, omit,
+-- audience and per_user_given.
 
 create or replace function replicache_describe(registered replicache_table)
 returns replicache_table
@@ -1882,12 +2058,18 @@ begin
     from replicache_pull_code(registered.table_name, registered.prefix,
       registered.soft, registered.view, registered.audience,
       registered.omit) as c;
-  select c.definition, c.per_user
-    into registered.definition, registered.per_user
+  select c.definition, coalesce(registered.per_user_given,
+      registered.audience is not null or c.asks or c.reason is not null),
+      case
+        when registered.per_user_given is not null then null
+        when registered.audience is not null then 'it has an audience'
+        when c.asks then 'it asks who asks, or has row policies'
+        else c.reason
+      end
+    into registered.definition, registered.per_user, registered.per_user_reason
     from replicache_view_code(coalesce(registered.view,
       registered.table_name)) as c;
   if registered.audience is not null then
-    registered.per_user := true;
     registered.definition := registered.definition || E'\naudience '
       || (replicache_view_code(registered.audience)).definition;
   end if;
@@ -2388,6 +2570,11 @@ begin
       return next;
     end if;
     if advice is null then
+      if registered.audience is null and registered.per_user_reason is not null
+      then
+        what := format('%s, read for each user because of %s', what,
+          registered.per_user_reason);
+      end if;
       result := 'fine'; advice := '';
       return next;
     end if;
@@ -2866,7 +3053,7 @@ begin
   for one in select * from replicache_table order by id loop
     begin
       perform replicache_register_table(one.table_name, one.prefix, one.view,
-        one.omit, one.audience);
+        one.omit, one.audience, one.per_user_given);
     exception when others then
       raise warning 'table % was not brought up to date: %', one.table_name,
         sqlerrm;

@@ -7,3 +7,13 @@
 -- A mutation that failed is run again as the role that it failed as. Of those that
 -- are there nobody knows it: replicache_retry() then has to be told.
 alter table replicache_failed_mutation add column role text;
+
+
+-- Whether a table is read for each user can be given at registration, and the reason
+-- is kept. Those that are there are found out anew as replicache.sql registers
+-- them again.
+alter table replicache_table
+  add column per_user_given boolean,
+  add column per_user_reason text;
+drop function replicache_view_code(regclass);
+drop function replicache_register_table(regclass, text, regclass, text[], regclass);
