@@ -62,7 +62,12 @@
 -- function finds these tables whatever the caller's search_path is, and a
 -- temporary object can't pose as one of them (pg_temp comes last). The few
 -- that run an app's own code (its mutators, or its triggers by way of an
--- UPDATE) don't, since that code must see its caller's search_path.
+-- UPDATE) don't, since that code must see its caller's search_path. Nor do those
+-- that a search_path would make too slow. Both name each function, type and
+-- operator with its schema, as all that is generated does: OPERATOR(pg_catalog.=),
+-- since a caller can put a schema of their own before pg_catalog. (A body after
+-- RETURN or BEGIN ATOMIC is bound when it is created, and needs none of that.)
+-- t/298-sql-search-path.t checks it.
 
 begin;
 
@@ -339,7 +344,7 @@ $$;
 --
 -- Internal. Under the lock, appends the version after `latest`, the highest there
 -- is, or at_least when that is higher, and tells it to whoever listens on the
--- channel `replicache`. Has the search_path of those that call it, which is ours.
+-- channel `replicache`.
 --
 -- In REPEATABLE READ and above the snapshot may be older than the lock: then
 -- another transaction may have taken versions that can't be seen here. The
@@ -356,7 +361,7 @@ $$;
 create or replace function replicache_raise_version(
   latest bigint, at_least bigint)
 returns bigint
-language plpgsql volatile
+language plpgsql volatile set search_path from current
 as $$
 declare
   taken bigint;
@@ -516,7 +521,7 @@ returns void
 language plpgsql volatile
 as $$
 declare
-  ignored text;
+  ignored pg_catalog.text;
 begin
   ignored := pg_catalog.concat(
     pg_catalog.set_config('replicache.client_id', client_id, true),
@@ -690,21 +695,28 @@ end
 $$;
 
 
--- replicache_check_constraints() returns void
+-- replicache_check_constraints(path default current_setting('search_path'))
+--   returns void
 --
 -- Internal: lets a deferred constraint that is broken fail now, as at COMMIT
 -- it would take the other mutations along; then they are deferred again. Not
 -- by `set constraints all deferred`, which would include those that are only
 -- deferrable. (A name that a constraint shares with one that is not deferrable
--- can't be set.) The list of names is kept for the transaction.
+-- can't be set.) The list of names is kept for the transaction. `path` is the
+-- search_path of the app's triggers.
 
-create or replace function replicache_check_constraints() returns void
-language plpgsql volatile
+create or replace function replicache_check_constraints(
+  path text default current_setting('search_path'))
+returns void
+language plpgsql volatile set search_path from current
 as $$
 declare
+  ours constant text := current_setting('search_path');
   names text := current_setting('replicache.deferred', true);
 begin
+  perform set_config('search_path', path, true);
   set constraints all immediate;
+  perform pg_catalog.set_config('search_path', ours, true);
   if names is null or names = '' then
     select coalesce(string_agg(name, ', '), 'none') into names
       from (
@@ -724,7 +736,8 @@ $$;
 
 
 -- replicache_guard(client_id, client_group_id, mutation_id, user_id, name,
---   args, refused default null, claims default '') returns text
+--   args, refused default null, claims default '',
+--   path default current_setting('search_path')) returns text
 --
 -- Runs one mutation so that its failure undoes nothing but itself. Returns
 -- null if it was applied, else the code under which it went to the ledger:
@@ -737,6 +750,10 @@ $$;
 --
 -- A caller who knows better passes the code as `refused` (timeout, for one:
 -- a statement that is cancelled can't be caught here); then nothing is run.
+--
+-- The mutator, and the triggers it fires, have the search_path `path`, that of the
+-- caller. (A default is computed by the caller's statement, before this function
+-- has a search_path of its own.)
 --
 -- What is no fault of the mutation is raised again and never recorded, so that
 -- it can be repeated: connection (08), rollback (40), resources (53), lock not
@@ -751,12 +768,14 @@ $$;
 
 create or replace function replicache_guard(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
-  name text, args text, refused text default null, claims text default '')
+  name text, args text, refused text default null, claims text default '',
+  path text default current_setting('search_path'))
 returns text
-language plpgsql volatile
+language plpgsql volatile set search_path from current
 as $$
 declare
   mutator replicache_mutator;
+  ours constant text := current_setting('search_path');
   attempts_max constant int := 5;
   attempts int := 0;
   parsed boolean;
@@ -788,13 +807,16 @@ begin
       if mutator.argument = 'jsonb' then
         args_jsonb := args::jsonb;
         parsed := true;
+        perform set_config('search_path', path, true);
         execute mutator.run using args_jsonb;
       else
         args_json := args::json;
         parsed := true;
+        perform set_config('search_path', path, true);
         execute mutator.run using args_json;
       end if;
-      perform replicache_check_constraints();
+      perform pg_catalog.set_config('search_path', ours, true);
+      perform replicache_check_constraints(path);
       return null;
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate,
@@ -822,8 +844,8 @@ end
 $$;
 
 
--- replicache_retry(client_id text, mutation_id bigint, role name default null)
---   returns text
+-- replicache_retry(client_id text, mutation_id bigint, role name default null,
+--   path default current_setting('search_path')) returns text
 --
 -- Runs a mutation of the ledger again, now, after whatever made it fail was put
 -- right: if it works it leaves the ledger, else it stays with what went wrong
@@ -839,9 +861,10 @@ $$;
 -- be kept, and invalid_parameter_value if no role is known or given.
 
 create or replace function replicache_retry(
-  client_id text, mutation_id bigint, role name default null)
+  client_id text, mutation_id bigint, role name default null,
+  path text default current_setting('search_path'))
 returns text
-language plpgsql volatile
+language plpgsql volatile set search_path from current
 as $$
 declare
   failed replicache_failed_mutation;
@@ -867,7 +890,7 @@ begin
   end if;
   perform set_config('role', coalesce(role, failed.role), true);
   code := replicache_guard(client_id, failed.client_group_id, mutation_id,
-    failed.user_id, failed.name, failed.args::text);
+    failed.user_id, failed.name, failed.args::text, path => path);
   perform set_config('role', before, true);
   if code is null then
     delete from replicache_failed_mutation as f
@@ -919,18 +942,20 @@ begin
      or base in ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
        'name'::regtype) then
     return format(case when escape
-        then $q$replace(replace(%s::text, '%%', '%%25'), '/', '%%2F')$q$
-        else '%s::text' end, value);
+        then 'pg_catalog.replace(pg_catalog.replace(%s::pg_catalog.text, '
+          '''%%'', ''%%25''), ''/'', ''%%2F'')'
+        else '%s::pg_catalog.text' end, value);
   elsif base in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype,
       'numeric'::regtype, 'bool'::regtype, 'uuid'::regtype) then
-    return format('%s::text', value);
+    return format('%s::pg_catalog.text', value);
   elsif base in ('date'::regtype, 'timestamp'::regtype) then
-    return format($q$(to_json(%s) #>> '{}')$q$, value);
-  elsif base = 'timestamptz'::regtype then
-    return format($q$(to_json(%s at time zone 'UTC') #>> '{}') || 'Z'$q$,
+    return format('(pg_catalog.to_json(%s) OPERATOR(pg_catalog.#>>) ''{}'')',
       value);
+  elsif base = 'timestamptz'::regtype then
+    return format('(pg_catalog.to_json(%s at time zone ''UTC'') '
+      'OPERATOR(pg_catalog.#>>) ''{}'') OPERATOR(pg_catalog.||) ''Z''', value);
   elsif base = 'bytea'::regtype then
-    return format($q$encode(%s, 'hex')$q$, value);
+    return format('pg_catalog.encode(%s, ''hex'')', value);
   end if;
   return null;
 end
@@ -948,9 +973,11 @@ create or replace function replicache_key(
 returns text
 language sql stable set search_path from current
 as $$
-  select format('(%L || %s) collate "C"', prefix, string_agg(
+  select format('(%L OPERATOR(pg_catalog.||) %s) collate "C"', prefix, string_agg(
     replicache_key_part(a.atttypid, format('%s.%I', row_name, a.attname),
-      cardinality(i.indkey::int2[]) > 1), ' || ''/'' || ' order by k.position))
+      cardinality(i.indkey::int2[]) > 1),
+    ' OPERATOR(pg_catalog.||) ''/'' OPERATOR(pg_catalog.||) '
+      order by k.position))
   from pg_index as i
     cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
     join pg_attribute as a
@@ -970,12 +997,25 @@ create or replace function replicache_key_match(
 returns text
 language sql stable set search_path from current
 as $$
-  select string_agg(format('%s.%I = %s.%I', one, a.attname, other, a.attname),
-    ' and ' order by a.attnum)
+  select string_agg(format('%s.%I OPERATOR(pg_catalog.=) %s.%I', one, a.attname,
+    other, a.attname), ' and ' order by a.attnum)
   from pg_index as i
     join pg_attribute as a
       on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
   where i.indrelid = table_name and i.indisprimary;
+$$;
+
+
+-- replicache_operator(operator oid) returns text
+--
+-- Internal: it, as it is written between two operands whatever search_path is.
+
+create or replace function replicache_operator(operator oid) returns text
+language sql stable set search_path from current
+as $$
+  select format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+  from pg_operator as o join pg_namespace as n on n.oid = o.oprnamespace
+  where o.oid = operator;
 $$;
 
 
@@ -1026,7 +1066,7 @@ begin
           'int4'::regtype, 'int8'::regtype, 'bool'::regtype, 'text'::regtype,
           'varchar'::regtype, 'json'::regtype, 'jsonb'::regtype)
         then E',\n  %1$s.%2$I'
-        else E',\n  to_json(%1$s.%2$I) as %2$I' end,
+        else E',\n  pg_catalog.to_json(%1$s.%2$I) as %2$I' end,
       row_name, a.attname);
   end loop;
   return list;
@@ -1044,8 +1084,8 @@ create or replace function replicache_audience_match(
 returns text
 language sql stable set search_path from current
 as $$
-  select format('exists (select from %s as a where %s and a.viewer = '
-      '%I.replicache_user_id())',
+  select format('exists (select from %s as a where %s '
+      'and a.viewer OPERATOR(pg_catalog.=) %I.replicache_user_id())',
     replicache_qualified(audience),
     replicache_key_match(table_name, 'a', row_name), current_schema())
   where audience is not null;
@@ -1109,7 +1149,8 @@ as $$
 declare
   source text := replicache_qualified(table_name);
   key text := replicache_key(table_name, prefix, 't');
-  above text := E'\nwhere t.version > $1 and t.version <= 9223372036854775807';
+  above text := E'\nwhere t.version OPERATOR(pg_catalog.>) $1'
+    '\n  and t.version OPERATOR(pg_catalog.<=) 9223372036854775807';
   -- What a first pull gives, of the rows called %1$s.
   alive text := coalesce(E'\nwhere ' || nullif(concat_ws(' and ',
     case when soft then '%1$s.deleted is not true' end,
@@ -1453,9 +1494,9 @@ begin
          from pg_attribute
          where attrelid = c.conrelid and attnum = any (c.conkey)),
       replicache_qualified(c.confrelid),
-      (select string_agg(format('p.%I = old.%I', theirs.attname, ours.attname),
-           ' and ')
-         from unnest(c.conkey, c.confkey) as k (ours, theirs)
+      (select string_agg(format('p.%I %s old.%I', theirs.attname,
+             replicache_operator(k.same), ours.attname), ' and ')
+         from unnest(c.conkey, c.confkey, c.conpfeqop) as k (ours, theirs, same)
            join pg_attribute as ours
              on ours.attrelid = c.conrelid and ours.attnum = k.ours
            join pg_attribute as theirs
@@ -1554,14 +1595,14 @@ begin
   end if;
   return null;
 end
-$code$, E'  if pg_catalog.pg_trigger_depth() > 1 then\n    if ' || orphan
+$code$, E'  if pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.>) 1 then\n    if ' || orphan
         || E' then\n      return old;\n    end if;\n  end if;\n',
       target, replicache_key_match(registered.table_name, 't', 'old')));
 
     code := code || replicache_define(name || 'revive', '', format($code$
 declare
-  assignments text;
-  revived bigint;
+  assignments pg_catalog.text;
+  revived pg_catalog.int8;
 begin
   if (select t.deleted from %1$s as t where %2$s) is not true then
     return new;
@@ -1569,11 +1610,14 @@ begin
   select pg_catalog.string_agg(
       pg_catalog.format('%%I = ($1).%%1$I', attname), ', ') into assignments
     from pg_catalog.pg_attribute
-    where attrelid = tg_relid and attnum > 0 and not attisdropped
-      and attgenerated = '' and attidentity <> 'a' and attname <> 'version';
-  execute %3$L || assignments || %4$L using new;
+    where attrelid OPERATOR(pg_catalog.=) tg_relid
+      and attnum OPERATOR(pg_catalog.>) 0 and not attisdropped
+      and attgenerated OPERATOR(pg_catalog.=) ''
+      and attidentity OPERATOR(pg_catalog.<>) 'a'
+      and attname OPERATOR(pg_catalog.<>) 'version';
+  execute pg_catalog.concat(%3$L, assignments, %4$L) using new;
   get diagnostics revived = row_count;
-  if revived = 0 then
+  if revived OPERATOR(pg_catalog.=) 0 then
     return new;
   end if;
   return null;
@@ -1601,7 +1645,7 @@ create trigger zz_replicache_insert after insert on %1$s
 $code$, target, name) else '' end
     || format(case when registered.audience is null then $code$
 create trigger zz_replicache_rekey after update on %1$s
-  for each row when (%3$s <> %4$s)
+  for each row when (%3$s OPERATOR(pg_catalog.<>) %4$s)
   execute function %2$srekey();
 create trigger zz_replicache_gone after delete on %1$s
   for each row execute function %2$sgone();
@@ -2014,9 +2058,10 @@ begin
 
   -- What clients see has changed, and not only how it is done.
   if lost
-     or (before.key, before.soft, before.view, before.omit, before.audience,
+     or not replicache_same_key(before, after)
+     or (before.soft, before.view, before.omit, before.audience,
       before.definition, before.per_user) is distinct from
-     (after.key, after.soft, after.view, after.omit, after.audience,
+     (after.soft, after.view, after.omit, after.audience,
       after.definition, after.per_user) then
     version := replicache_next_version();
     if lost
@@ -2024,7 +2069,7 @@ begin
        or (before.id is not null and after.audience is not null) then
       -- Who has which rows is not known any more.
       update replicache_state set floor = version;
-    elsif before.key <> after.key then
+    elsif not replicache_same_key(before, after) then
       perform replicache_leave_tombstones(before, version);
     end if;
     perform replicache_stamp_all(table_name, version);
@@ -2035,6 +2080,25 @@ begin
   perform replicache_drop_functions(after.id);
   return case when audience is null then after.per_user_reason end;
 end
+$$;
+
+
+-- replicache_same_key(one replicache_table, other replicache_table)
+--   returns boolean
+--
+-- Internal: whether both give a row the same key. (Release 0.1.0 wrote the
+-- expression without the schemas of what it calls.)
+
+create or replace function replicache_same_key(
+  one replicache_table, other replicache_table)
+returns boolean
+language sql immutable set search_path from current
+as $$
+  select one.prefix = other.prefix
+    and regexp_replace(one.key, 'OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.',
+      '\1', 'g')
+      = regexp_replace(other.key, 'OPERATOR\(pg_catalog\.([^)]+)\)|pg_catalog\.',
+      '\1', 'g');
 $$;
 
 
@@ -2328,18 +2392,24 @@ begin
 end
 $$;
 
+-- The name is looked up by the caller's search_path.
 create or replace function replicache_register_mutator(
-  name text, function text)
+  name text, function text, path text default current_setting('search_path'))
 returns void
-language plpgsql volatile
+language plpgsql volatile set search_path from current
 as $$
 declare
-  known regprocedure := case when function like '%(%'
-    then to_regprocedure(function)
-    else coalesce(to_regprocedure(function || '(jsonb)'),
-      to_regprocedure(function || '(json)'))
-  end;
+  ours constant text := current_setting('search_path');
+  names constant text[] := case when function like '%(%'
+    then array[function]
+    else array[function || '(pg_catalog.jsonb)',
+      function || '(pg_catalog.json)'] end;
+  known regprocedure;
 begin
+  perform set_config('search_path', path, true);
+  known := coalesce(pg_catalog.to_regprocedure(names[1]),
+    pg_catalog.to_regprocedure(names[2]));
+  perform pg_catalog.set_config('search_path', ours, true);
   if known is null then
     raise 'there is no function % of one jsonb or json', function
       using errcode = 'undefined_function';
@@ -2767,9 +2837,9 @@ as $$
   select coalesce(string_agg(format(
       E'\n  and not exists (select from %s as r where %s)',
       replicache_qualified(c.conrelid),
-      (select string_agg(format('r.%I = t.%I', theirs.attname, ours.attname),
-           ' and ')
-         from unnest(c.conkey, c.confkey) as k (theirs, ours)
+      (select string_agg(format('t.%I %s r.%I', ours.attname,
+             replicache_operator(k.same), theirs.attname), ' and ')
+         from unnest(c.conkey, c.confkey, c.conpfeqop) as k (theirs, ours, same)
            join pg_attribute as theirs
              on theirs.attrelid = c.conrelid and theirs.attnum = k.theirs
            join pg_attribute as ours

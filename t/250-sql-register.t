@@ -202,25 +202,25 @@ is(version(), $session->value('select epoch from replicache_state'), 'nothing of
 			t timestamptz, x bytea, j json, jb jsonb, a int[], u uuid, m colour, d date, deleted timestamptz, "odd ""name" text)));
 	register(q('kinds'));
 	my $pull = $session->value(q(select pull_all from replicache_table where prefix = 'kinds/'));
-	is($pull, q(select ('kinds/' || t.id::text) collate "C" as key, false as gone,
+	is($pull, q(select ('kinds/' OPERATOR(pg_catalog.||) t.id::pg_catalog.text) collate "C" as key, false as gone,
   t.id,
   t.s,
   t.l,
   t.b,
   t.v,
   t.e,
-  to_json(t.c) as c,
-  to_json(t.n) as n,
-  to_json(t.f) as f,
-  to_json(t.t) as t,
-  to_json(t.x) as x,
+  pg_catalog.to_json(t.c) as c,
+  pg_catalog.to_json(t.n) as n,
+  pg_catalog.to_json(t.f) as f,
+  pg_catalog.to_json(t.t) as t,
+  pg_catalog.to_json(t.x) as x,
   t.j,
   t.jb,
-  to_json(t.a) as a,
-  to_json(t.u) as u,
-  to_json(t.m) as m,
-  to_json(t.d) as d,
-  to_json(t.deleted) as deleted,
+  pg_catalog.to_json(t.a) as a,
+  pg_catalog.to_json(t.u) as u,
+  pg_catalog.to_json(t.m) as m,
+  pg_catalog.to_json(t.d) as d,
+  pg_catalog.to_json(t.deleted) as deleted,
   t."odd ""name"
 from public.kinds as t), 'plain types as they are, others as JSON');
 	$session->query(q(insert into kinds (id) values (1)));

@@ -17,3 +17,10 @@ alter table replicache_table
   add column per_user_reason text;
 drop function replicache_view_code(regclass);
 drop function replicache_register_table(regclass, text, regclass, text[], regclass);
+
+
+-- These take the search_path of the app's code as well.
+drop function replicache_check_constraints();
+drop function replicache_guard(text, text, bigint, text, text, text, text, text);
+drop function replicache_retry(text, bigint, name);
+drop function replicache_register_mutator(text, text);
