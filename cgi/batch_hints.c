@@ -43,7 +43,8 @@ mix(uint64_t hash, const char *text)
 	return hash;
 }
 
-/* What stands for a client of JOB: itself, its group, its user. */
+/* What stands for a client of JOB: itself, its group, its user, and its
+ * schemaVersion, which was accepted at the hint's revision. */
 static uint64_t
 client_key(
     const struct batch_hints *hints, const struct batch_job *job, size_t client)
@@ -51,6 +52,7 @@ client_key(
 	uint64_t hash = mix(hints->seed, job->push->clients[client]);
 
 	hash = mix(mix(hash, job->push->group), job->identity.user);
+	hash = mix(hash, job->push->schema_version);
 	return hash ^ (hash >> 29);
 }
 
