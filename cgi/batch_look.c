@@ -251,7 +251,7 @@ judge(const struct look *look, const struct registration *registration,
 		    arena_calloc(job->arena, clients, sizeof(*job->clients));
 	if (job->clients == NULL || uncertain == NULL)
 		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
-	if (registration_check_schema(
+	if (registration_check_push_schema(
 		registration, job->push->schema_version, error) < 0 ||
 	    check_group(look, job, error) < 0 ||
 	    read_clients(look, job, uncertain, error) < 0 ||

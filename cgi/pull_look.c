@@ -182,7 +182,7 @@ decide(struct pulling *p, const struct registration *registration)
 	struct app *app = exchange->app;
 	struct error error;
 
-	if (registration_check_schema(
+	if (registration_check_pull_schema(
 		registration, p->request.schema_version, &error) < 0 ||
 	    pull_choose_mode(p, &p->mode, &error) < 0) {
 		pull_refuse(p, &error);

@@ -146,6 +146,26 @@ read_keys(struct arena *arena, const struct db_result *rows, struct map *map)
 	return 0;
 }
 
+/* Each with what is accepted of it: pushes, pulls. */
+static int
+read_schemas(struct registration *r, const struct db_result *rows)
+{
+	r->lists_schemas = db_rows(rows) > 0;
+	map_init(&r->pushed_schemas, &r->arena);
+	map_init(&r->pulled_schemas, &r->arena);
+	for (int i = 0; i < db_rows(rows); i++) {
+		char *version = copy(&r->arena, rows, i, 0);
+
+		if (version == NULL ||
+		    (db_bool(rows, i, 1) &&
+			map_add(&r->pushed_schemas, version) == MAP_NONE) ||
+		    (db_bool(rows, i, 2) &&
+			map_add(&r->pulled_schemas, version) == MAP_NONE))
+			return -1;
+	}
+	return 0;
+}
+
 static int
 read_mutators(
     struct registration *r, size_t *index, const struct db_result *rows)
@@ -205,8 +225,7 @@ load(struct db *db, struct registration *r, size_t *index, struct error *error)
 	if (rc == 0) {
 		rc = read_tables(r, index, tables) < 0 ||
 			     read_mutators(r, index, mutators) < 0 ||
-			     read_keys(
-				 &r->arena, versions, &r->schema_versions) < 0
+			     read_schemas(r, versions) < 0
 			 ? error_set(error, ERROR_UNAVAILABLE, "out of memory")
 			 : 0;
 	}
@@ -291,13 +310,31 @@ registration_call(const struct registration *registration, const char *name)
 	return index == MAP_NONE ? NULL : &registration->calls[index];
 }
 
-int
-registration_check_schema(const struct registration *registration,
-    const char *version, struct error *error)
+static int
+check_schema(const struct registration *registration,
+    const struct map *accepted, const char *version, const char *requests,
+    struct error *error)
 {
-	if (registration->schema_versions.count == 0 ||
-	    map_find(&registration->schema_versions, version) != MAP_NONE)
+	if (!registration->lists_schemas ||
+	    map_find(accepted, version) != MAP_NONE)
 		return 0;
 	return error_set(error, ERROR_VERSION_NOT_SUPPORTED_SCHEMA,
-	    "schemaVersion is not in replicache_schema_version");
+	    "replicache_schema_version does not accept %s of schemaVersion %s",
+	    requests, version);
+}
+
+int
+registration_check_push_schema(const struct registration *registration,
+    const char *version, struct error *error)
+{
+	return check_schema(registration, &registration->pushed_schemas,
+	    version, "pushes", error);
+}
+
+int
+registration_check_pull_schema(const struct registration *registration,
+    const char *version, struct error *error)
+{
+	return check_schema(registration, &registration->pulled_schemas,
+	    version, "pulls", error);
 }

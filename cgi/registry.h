@@ -39,7 +39,10 @@ struct registration {
 	struct map mutators;     /* name -> index into calls */
 	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args $6
 			     claims */
-	struct map schema_versions; /* empty: all are accepted */
+	/* The schemaVersions of which pushes and pulls are accepted, if any is
+	 * listed; else all are. */
+	bool lists_schemas;
+	struct map pushed_schemas, pulled_schemas;
 	/* private */
 	struct arena arena;
 	unsigned users;
@@ -76,8 +79,11 @@ void registry_put(
 const struct statement *registration_call(
     const struct registration *registration, const char *name);
 
-/* ERROR_VERSION_NOT_SUPPORTED_SCHEMA unless clients of VERSION are welcome. */
-int registration_check_schema(const struct registration *registration,
+/* ERROR_VERSION_NOT_SUPPORTED_SCHEMA unless a push of the schemaVersion VERSION
+ * is accepted, and the same for a pull. */
+int registration_check_push_schema(const struct registration *registration,
+    const char *version, struct error *error);
+int registration_check_pull_schema(const struct registration *registration,
     const char *version, struct error *error);
 
 #endif

@@ -122,7 +122,9 @@ from replicache_mutator as m
 order by m.name collate "C";
 
 prepare status_schema_versions as
-select version from replicache_schema_version order by version collate "C";
+select version, pushes, pulls
+from replicache_schema_version
+order by version collate "C";
 
 -- Who is connected; a replicache.fcgi calls itself so, unless its conninfo says
 -- something else.

@@ -23,7 +23,8 @@
 --                                  a view of replicache_client_step
 --     replicache_table             table that syncs
 --     replicache_mutator           mutation that clients may call
---     replicache_schema_version    schemaVersion accepted; none = all
+--     replicache_schema_version    schemaVersions whose pushes and pulls are
+--                                  accepted; no row = all
 --     replicache_tombstone         key that is gone
 --     replicache_hidden            key that some users lost
 --     replicache_user_floor        user who has to start over
@@ -216,8 +217,13 @@ create table if not exists replicache_mutator (
   run      text not null
 );
 
+-- A schemaVersion is retired in two steps: pulls first, so that its clients load
+-- the app anew, and pushes when nobody has work left that was done offline with
+-- it. Whatever is not listed is refused, as soon as anything is.
 create table if not exists replicache_schema_version (
-  version text primary key
+  version text primary key,
+  pushes  boolean not null default true,
+  pulls   boolean not null default true
 );
 
 create table if not exists replicache_tombstone (
@@ -2579,6 +2585,13 @@ as $$
     from pg_stat_activity
     where datname = current_database() and state like 'idle in transaction%'
       and xact_start < clock_timestamp() - interval '5 minutes'
+    union all
+    select 'warning', pushes, 'pushes of schemaVersion ' || version,
+      'They are refused: what its clients did offline is lost when they load '
+        'the app anew. Accept pushes as long as there may be such clients, '
+        'and refuse only pulls: update replicache_schema_version set pushes = '
+        'true, pulls = false where version = ' || quote_literal(version)
+    from replicache_schema_version
     union all
     select 'warning', not exists (select
         from pg_namespace as n

@@ -156,7 +156,7 @@ select name, call
 from replicache_mutator;
 
 prepare registry_schema_versions as
-select version
+select version, pushes, pulls
 from replicache_schema_version;
 
 -- What the last commit came to.

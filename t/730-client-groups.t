@@ -14,6 +14,7 @@ use Test::More;
 
 use Rig::Client;
 use Rig::Node;
+use Rig::Place qw(wait_until);
 use Rig::Site;
 
 plan skip_all => $_ for Rig::Node::missing(), Rig::Site::missing();
@@ -98,6 +99,25 @@ subtest 'a schema version that is not accepted' => sub {
 	$old->ask('push');
 	$old->settle;
 	ok(exists $old->view->{'message/s1'}, 'accepted again, it is applied');
+	$_->close for $old, $new;
+};
+
+subtest 'a schema version that is retired' => sub {
+	my $session = $site->session;
+	my $old = Rig::Client->open($node, name => 'retired', schemaVersion => '1');
+	$old->settle;
+	$old->mutate(message('r1'));
+	$session->query("insert into replicache_schema_version values ('1', true, false), ('2', true, true)");
+	$old->pull_until(sub { @{ $old->events } }, 'to be told');
+	my %told = map { $_ => 1 } @{ $old->events };
+	is_deeply(\%told, { 'updateNeeded VersionNotSupported schema' => 1 }, 'an update is needed');
+	$old->ask('push');
+	wait_until(sub { exists $site->expected_view->{'message/r1'} }, 'what it did', 10);
+	my $new = Rig::Client->open($node, name => 'retired', schemaVersion => '2');
+	$new->wait_for_view($site->expected_view);
+	ok(exists $new->view->{'message/r1'}, 'nothing is lost');
+	is_deeply($new->events, [], 'the new version goes on');
+	$session->query('delete from replicache_schema_version');
 	$_->close for $old, $new;
 };
 

@@ -157,7 +157,7 @@ subtest 'status' => sub {
 	is($status->{tables}[0]{table}, 'message', 'a table');
 	is($status->{tables}[0]{prefix}, 'message/', 'its prefix');
 	is_deeply([ map { $_->{name} } @{ $status->{mutators} } ], [ qw(createMessage deleteMessage) ], 'mutators');
-	is_deeply($status->{schema_versions}, [ { version => '7' } ], 'schemaVersions');
+	is_deeply([ map { "@$_{qw(version pushes pulls)}" } @{ $status->{schema_versions} } ], [ '7 1 1' ], 'schemaVersions');
 	my $sessions = sub { grep { $_->{application} eq 'replicache.fcgi' } @{ $admin->json('status')->{sessions} } };
 	is(scalar $sessions->(), 0, 'no program is connected');
 	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database));

@@ -64,6 +64,8 @@ subtest 'from 0.1.0' => sub {
 		['del todo/1'], 'and so is any other write');
 	$program->stop;
 	is($session->value(q(select count(*) from replicache_failed_mutation where role is null)), 2, 'the ledger is there, without roles');
+	is($session->value(q(select bool_and(pushes and pulls) from replicache_schema_version)), 't',
+		'a schemaVersion is accepted for both, as before');
 	is($session->value(q(select string_agg(what || ': ' || advice, ', ') from replicache_check()
 		where result = 'fault')), undef, 'and there is no fault');
 };

@@ -112,6 +112,10 @@ subtest 'the server' => sub {
 		"set default_transaction_read_only = off; alter database $database set default_transaction_read_only = off");
 	finds($conninfo, $session, "alter database $database set synchronous_commit = off", qr/warning commits are durable/,
 		"alter database $database reset synchronous_commit");
+	$session->query(q(insert into replicache_schema_version (version, pulls) values ('1', false), ('2', true)));
+	finds($conninfo, $session, q(update replicache_schema_version set pushes = false where version = '1'),
+		qr/warning pushes of schemaVersion 1: They are refused: what its clients did offline is lost .*: update/,
+		q(update replicache_schema_version set pushes = true, pulls = false where version = '1'));
 	finds($conninfo, $session, 'insert into replicache_version values (9007199254740000)', qr/warning the clock/,
 		'delete from replicache_version where version = 9007199254740000');
 };

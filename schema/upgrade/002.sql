@@ -24,3 +24,10 @@ drop function replicache_check_constraints();
 drop function replicache_guard(text, text, bigint, text, text, text, text, text);
 drop function replicache_retry(text, bigint, name);
 drop function replicache_register_mutator(text, text);
+
+
+-- Pushes and pulls of a schemaVersion are accepted separately. Those that are
+-- listed were accepted for both.
+alter table replicache_schema_version
+  add column pushes boolean not null default true,
+  add column pulls boolean not null default true;

@@ -372,11 +372,22 @@ check_statement(const struct statement *statement, const PGresult *rows,
 
 /* REGISTRATION says what was read; its statements have names of their own. */
 static void
+check_schema(const struct registration *registration, const char *version,
+    bool pushes, bool pulls)
+{
+	struct error error;
+
+	fuzz_check((registration_check_push_schema(
+			registration, version, &error) == 0) == pushes);
+	fuzz_check((registration_check_pull_schema(
+			registration, version, &error) == 0) == pulls);
+}
+
+static void
 check_registration(const struct registration *registration,
     const PGresult *tables, const PGresult *mutators, const PGresult *versions)
 {
 	bool per_user = false;
-	struct error error;
 	size_t last = 0;
 
 	fuzz_check(registration->table_count == (size_t)PQntuples(tables));
@@ -406,10 +417,11 @@ check_registration(const struct registration *registration,
 	}
 	fuzz_check(registration_call(registration, "no such") == NULL);
 	for (int i = 0; i < PQntuples(versions); i++)
-		fuzz_check(registration_check_schema(registration,
-			       PQgetvalue(versions, i, 0), &error) == 0);
-	fuzz_check((registration_check_schema(registration, "no such",
-			&error) == 0) == (PQntuples(versions) == 0));
+		check_schema(registration, PQgetvalue(versions, i, 0),
+		    PQgetvalue(versions, i, 1)[0] == 't',
+		    PQgetvalue(versions, i, 2)[0] == 't');
+	check_schema(registration, "no such", PQntuples(versions) == 0,
+	    PQntuples(versions) == 0);
 }
 
 static void
@@ -418,7 +430,7 @@ try_registration(struct fuzz_input *input)
 	bool other = fuzz_byte(input) == 0;
 	PGresult *tables = make_texts(input, 4);
 	PGresult *mutators = make_texts(input, 2);
-	PGresult *versions = make_texts(input, 1);
+	PGresult *versions = make_texts(input, 3);
 	struct registry *registry = registry_new(NULL);
 	const struct registration *registration;
 	struct error error;
