@@ -32,7 +32,7 @@ create sequence shaky;
 
 -- The ledger, of which nothing is purged.
 create table failed (client text, mutation bigint, version bigint, name text, message text);
-create function failed() returns trigger language plpgsql as $$
+create function failed() returns trigger language plpgsql security definer set search_path from current as $$
 begin
 	insert into failed values (new.client_id, new.mutation_id, new.version, new.name, new.message);
 	return null;
@@ -40,32 +40,50 @@ end $$;
 create trigger failed after insert or update on replicache_failed_mutation
 	for each row execute function failed();
 
-create function journal(name text) returns void language sql as $$
+create function journal(name text) returns void language sql security definer set search_path from current as $$
 	insert into journal (client, mutation, version, name) values
 		(replicache_client_id(), replicache_mutation_id(), replicache_next_version(), name)
 $$;
 
--- What each user should have, as key=body lines in order.
-create function history_digest(who text) returns text language sql stable as $$
-	select md5(coalesce(string_agg(key || '=' || body, E'\n' order by key collate "C"), ''))
-	from (select 'shared/' || id as key, body from shared
-		union all select 'kept/' || id, body from kept where not deleted
-		union all select 'mine/' || id, body from mine
-			where exists (select from replicache_table where prefix = 'mine/') and (owner = who or exists (select from pal where pal.owner = mine.owner and pal.who = history_digest.who))
-	) as seen
+-- What a user should have, whose token says this of their role. t/sql/users.sql adds
+-- to it, and has more roles.
+create function history_more(who text, role text) returns table (key text, body text) language sql stable as $$
+	select null, null where false
+$$;
+
+create function history_rows(who text, role text) returns table (key text, body text) language sql stable as $$
+	select 'shared/' || id, body from shared
+	union all select 'kept/' || id, body from kept where not deleted
+	union all select 'mine/' || id, body from mine
+		where exists (select from replicache_table where prefix = 'mine/')
+			and (owner = who or exists (select from pal where pal.owner = mine.owner and pal.who = history_rows.who))
+	union all select * from history_more(who, role)
+$$;
+
+-- As key=body lines in order.
+create function history_digest(who text, role text default '') returns text language sql stable as $$
+	select md5(coalesce(string_agg(key || '=' || coalesce(body, ''), E'\n' order by key collate "C"), ''))
+	from history_rows(who, role)
+$$;
+
+-- Of everybody who could ask. Who has no role is there by name alone.
+create view history_asker as
+	select who, role, concat_ws('/', who, nullif(role, '')) as name
+	from unnest('{u0,u1,u2}'::text[]) as who, unnest('{""}'::text[]) as role;
+
+create function history_digests() returns jsonb language sql stable as $$
+	select jsonb_object_agg(name, history_digest(who, role)) from history_asker
 $$;
 
 -- Written at COMMIT, which is what a deferred trigger is for; once for all that
 -- the journal has then.
 create table audit (version bigint primary key, digests jsonb not null, n bigint not null);
-create function audit() returns trigger language plpgsql as $$
+create function audit() returns trigger language plpgsql security definer set search_path from current as $$
 begin
 	if exists (select from audit where version = new.version and n >= new.n) then
 		return null;
 	end if;
-	insert into audit
-		select replicache_next_version(), jsonb_object_agg(who, history_digest(who)), (select max(n) from journal)
-		from unnest('{u0,u1,u2}'::text[]) as who
+	insert into audit values (replicache_next_version(), history_digests(), (select max(n) from journal))
 		on conflict (version) do update set digests = excluded.digests, n = excluded.n;
 	return null;
 end $$;

@@ -18,6 +18,12 @@
 # then the page is another one, whose tabs make a new group: it takes over the
 # cookie and the rows of the old one, and recovers what that has not sent yet.
 #
+# With users => {part => 1, ...} the database has t/sql/users.sql as well, and the
+# program auth = jwt. Parts: "role", the role that a group's token names changes now and
+# then; "login", somebody else logs in, who finds the cookie and the rows that were
+# there; "leave", some mutators leave things in their session, which others look for;
+# "wrong", mutators fail by errors that look like the server's.
+#
 # What is checked, of every view after every pull and of the database:
 #
 #	P1  exactly once: each mutation up to a client's last is in the journal
@@ -33,6 +39,10 @@
 #	P8  of what is somebody else's no key is told to whom it was never shown
 #	P9  a stream is told of the last version, and of none before it is committed
 #	P10 what is refused changes nothing
+#	P11 no answer has another's secret, nor what another role may see
+#	P12 no mutator meets what another group's has left
+#	P13 nothing is in the ledger but what fails by itself
+#	P14 who logs in after somebody else has their own view, and keeps it
 
 package Rig::History;
 
@@ -49,8 +59,12 @@ use Rig::Place qw(workdir spew wait_until);
 use Rig::Program;
 use Rig::Stream;
 use Rig::Sync qw(push_body pull_body parallel);
+use Rig::Token;
 
 use constant { GROUPS => 6, TABS => 2, USERS => 3 };
+
+# The mutations that fail by themselves.
+my $FAILING = q('fail', 'wrong');
 
 # Purges in a run.
 use constant PURGES => 3;
@@ -85,8 +99,7 @@ sub begin
 	$self->{seconds} = $option{seconds} // 60 + ($rounds // 0) * 4;
 	# What stood before the first version of the journal.
 	my $session = $self->{cluster}->session($self->{database});
-	$self->{initial} = { map { @$_ } @{ $session->query('select who, history_digest(who) from unnest(\'{'
-		. join(',', map { "u$_" } 0 .. USERS - 1) . '}\'::text[]) as who') } };
+	$self->{initial} = { map { @$_ } @{ $session->query('select * from jsonb_each_text(history_digests())') } };
 	$session->close;
 	my @other = (
 		sub { $self->write_outside },
@@ -117,6 +130,19 @@ sub end
 	return $self;
 }
 
+# What a request needs to be this user's.
+sub identity
+{
+	my ($self, $user, $role) = @_;
+	return { REMOTE_USER => $user } if !$self->{users};
+	$self->{token}{"$user/$role"} //= Rig::Token::sign(Rig::Json::encode(
+		{ sub => $user, exp => int(time) + 86400, $role eq '' ? () : (role => $role) }));
+	return { HTTP_AUTHORIZATION => 'Bearer ' . $self->{token}{"$user/$role"} };
+}
+
+# Whether this part of t/sql/users.sql is wanted.
+sub has { return $_[0]{users} && $_[0]{users}{ $_[1] } }
+
 sub count_pulls { return scalar map { @{ $_->{pulls} } } @{ $_[0]{result} } }
 
 sub close
@@ -144,6 +170,7 @@ sub write_outside
 		$session //= $self->open_session // next;
 		eval { $session->error("begin; insert into shared values ('x$id', 'psql') on conflict (id) do update set body = shared.body || '+';
 			delete from kept where id = 'k$id'; select journal('psql'); $end");
+			$session->error("begin; @{[ $self->outside ]} select journal('psql'); $end") if $self->{users};
 			# Everybody starts over then, which hides much.
 			$session->error(q(select replicache_purge('0'))) if rand() < 0.03 && $purges++ < PURGES;
 			1;
@@ -153,6 +180,18 @@ sub write_outside
 	$session->close if $session;
 	spew(workdir() . '/over-outside', '');
 	return 0;
+}
+
+# What a person does in psql: to lists and their members, and for so long that pushes
+# wait and then are done together.
+sub outside
+{
+	my ($self) = @_;
+	my $sql = sprintf "select change_list('l%d', '%s', 'u%d');", rand 4,
+	    (qw(make give drop join leave join leave move))[ rand 8 ], rand USERS;
+	$sql .= sprintf "update pay set amount = 'salary %d' where id = 'p%d';", rand 1000, rand 4 if rand() < 0.3;
+	$sql .= 'select replicache_next_version(); select pg_sleep(0.03);' if rand() < 0.3;
+	return $sql;
 }
 
 # A session of one's own; undef while the database is away, which it may be.
@@ -205,7 +244,7 @@ sub watch
 	for (;;) {
 		return 0 if $self->is_alone;
 		if (!$stream) {
-			$stream = Rig::Stream->fastcgi($program, params => { REMOTE_USER => 'u0' });
+			$stream = Rig::Stream->fastcgi($program, params => $self->identity('u0', ''));
 			$opened = time;
 		}
 		my $poke = eval { $stream->poke(0.2) };
@@ -251,8 +290,9 @@ sub check
 		having count(mutation) <> last_mutation_id or max(mutation) <> last_mutation_id));
 	push @wrong, map { "P1: $_" } $ask->(q(select client || ' is in no group' from done
 		where client not in (select id from replicache_client)));
-	push @wrong, map { "P1: $_" } $ask->(q(select name || ' of ' || client || ' ' || mutation || ' was recorded as failed: ' || message
-		from failed where name <> 'fail'));
+	push @wrong, map { "P13: $_" } $ask->("select name || ' of ' || client || ' ' || mutation || ' was recorded as failed: ' || message
+		from failed where name not in ($FAILING)");
+	push @wrong, map { "P12: $_" } $ask->(q(select who || ' met a ' || what from met limit 20)) if $self->{users};
 	for my $result (@{ $self->{result} }) {
 		for my $client (keys %{ $result->{acked} }) {
 			my $last = $session->value("select last_mutation_id from replicache_client where id = '$client'") // 0;
@@ -329,9 +369,9 @@ sub at
 sub check_pull
 {
 	my ($self, $result, $pull) = @_;
-	my ($user, $done) = ($result->{user}, $self->audit->{done});
+	my ($user, $done) = ($pull->{who} // $result->{user}, $self->audit->{done});
 	my @wrong;
-	push @wrong, "P4: at $pull->{cookie} $user should not see what they do ($pull->{about})"
+	push @wrong, "$pull->{rule}: at $pull->{cookie} $user should not see what they do ($pull->{about})"
 	    if $self->at($pull->{cookie})->{$user} ne $pull->{digest};
 	for my $client (@{ $result->{clients} }) {
 		my $last = last_at($done->{$client} // [], $pull->{cookie});
@@ -350,8 +390,8 @@ use Time::HiRes qw(sleep time);
 use Rig::Sync qw(push_body pull_body cookie_version);
 
 # How often, of a hundred rounds, a tab is closed and another one opened, and the
-# page is another one.
-use constant { NEW_TAB => 2, NEW_PAGE => 1 };
+# page is another one, or another user's.
+use constant { NEW_TAB => 2, NEW_PAGE => 1, NEW_USER => 4 };
 
 # So many that wait to be confirmed are enough.
 use constant QUEUE_MAX => 200;
@@ -361,7 +401,7 @@ sub new
 	my ($class, $history, $number, %option) = @_;
 	my $self = bless {
 		history => $history, number => $number, group => "g$number", tab => 0,
-		user => 'u' . $number % Rig::History::USERS, told => {}, %option,
+		user => 'u' . $number % Rig::History::USERS, role => '', told => {}, %option,
 		clients => [], tabs => [], queue => [], made => {}, acked => {},
 		pulls => [], violation => [],
 	}, $class;
@@ -389,15 +429,45 @@ sub replace_tab
 # A new group, which goes on from where this one is.
 sub fork_group
 {
-	my ($self) = @_;
+	my ($self, %option) = @_;
 	my $new = ref($self)->new($self->{history}, $self->{number},
-		group => "g$self->{number}-$self->{tab}", tab => $self->{tab}, told => $self->{told});
+		group => "g$self->{number}-$self->{tab}", tab => $self->{tab}, told => $self->{told},
+		user => $self->{user}, role => $self->{role}, %option);
 	for my $about (qw(often seldom)) {
 		my $view = $self->{$about};
 		$new->{$about}{cookie} = $view->{cookie};
 		$new->{$about}{rows} = { %{ $view->{rows} } };
 	}
 	return $new;
+}
+
+# Somebody else logs in: what they find is what there was, often the group, too. What
+# the other one has not sent by then is left lying.
+sub switch_user
+{
+	my ($self) = @_;
+	my @other = grep { $_ ne $self->{user} } map { "u$_" } 0 .. Rig::History::USERS - 1;
+	$self->close_page;
+	return $self->fork_group(user => $other[ rand @other ], role => $self->{history}->has('role') && rand() < 0.3 ? 'admin' : '', told => {},
+		foreign => { often => 1, seldom => 1 }, rand() < 0.6 ? (group => $self->{group}) : ());
+}
+
+# The server no longer knows the group, or never let this one in: a page that is
+# loaded again has a new one, and nothing.
+sub start_over
+{
+	my ($self) = @_;
+	$self->close_page;
+	my $new = $self->fork_group;
+	@{ $new->{$_} }{qw(cookie rows)} = (undef, {}) for qw(often seldom);
+	return $new;
+}
+
+sub close_page
+{
+	my ($self) = @_;
+	$self->{queue} = [];
+	$self->{closed} = 1;
 }
 
 sub program
@@ -410,7 +480,22 @@ sub program
 sub ask
 {
 	my ($self, $params, $body) = @_;
-	return $self->program->request({ %$params, REMOTE_USER => $self->{user} }, $body, seconds => 60);
+	my $answer = $self->program->request({ %$params, $self->identity }, $body, seconds => 60);
+	$self->search($answer->{body});
+	return $answer;
+}
+
+sub identity { return %{ $_[0]{history}->identity(@{ $_[0] }{qw(user role)}) } }
+
+# For what is not for this one to see.
+sub search
+{
+	my ($self, $body) = @_;
+	while ($body =~ /(secret of (u\d+) [\w.-]*)/g) {
+		$self->violate("P11: $self->{user} was sent the $1") if $2 ne $self->{user};
+	}
+	$self->violate("P11: $self->{user}, whose role is \"$self->{role}\", was sent a $1")
+	    if $self->{role} ne 'admin' && $body =~ /(salary \d+)/;
 }
 
 # Whether there is a whole answer, or, if it was cut, one that looks whole.
@@ -443,16 +528,38 @@ sub mutate
 	my ($self, $client) = @_;
 	my $id = ++$self->{made}{$client};
 	my $some = int rand 5;
-	my ($name, $args) = @{ (
+	my ($name, $args) = @{ $self->{history}{users} && rand() < 0.6 ? $self->some_of_users : (
 		[ add => qq({"list":"l$some","item":"$client.$id"}) ],
 		[ toggle => qq({"id":"k$some"}) ], [ toggle => qq({"id":"k$some"}) ],
-		[ own => qq({"id":"$some","body":"$client.$id","drop":"@{[ int rand 5 ]}"}) ],
+		[ own => qq({"id":"$some","body":"$client.$id","drop":"@{[ ($some + 1 + int rand 4) % 5 ]}"}) ],
 		[ own => qq({"id":"$some","body":"$client.$id"}) ],
 		[ show => qq({"id":$id,"who":"u@{[ int rand Rig::History::USERS ]}"}) ],
 		[ fail => qq({"id":"k$some"}) ],
 		[ shaky => 'null' ],
 	)[ rand(rand() < ($self->{history}{good} // 0) ? 6 : 8) ] };
 	push @{ $self->{queue} }, [ $client, $id, $name, $args ];
+}
+
+# Groups of odd numbers leave things behind, the others look for such.
+sub some_of_users
+{
+	my ($self) = @_;
+	my ($some, $list, $who) = (int rand 5, 'l' . int rand 4, 'u' . int rand Rig::History::USERS);
+	my $what = (qw(make make give drop join leave))[ rand 6 ];
+	my $left = (qw(local setting path zone timeout role table statement cursor lock listen sequence), 'kept table')[ rand 13 ];
+	my $drop = ($some + 1 + int rand 4) % 5;
+	my $code = (qw(22012 P0001 55000 XX000))[ rand($self->{history}->has('wrong') ? 4 : 2) ];
+	my $leave = $self->{history}->has('leave');
+	return (
+		[ keep => qq({"id":$some,"drop":$drop}) ],
+		[ pay => qq({"id":"p@{[ int rand 4 ]}"}) ],
+		[ list => qq({"id":"$list","what":"$what","who":"$who"}) ],
+		[ list => qq({"id":"$list","what":"$what","who":"$self->{user}"}) ],
+		[ item => qq({"id":$some,"list":"$list","drop":$drop}) ],
+		[ item => qq({"id":$some,"list":"$list","drop":$drop}) ],
+		[ wrong => qq({"code":"$code"}) ],
+		$self->{number} % 2 ? [ leave => qq({"id":$some,"what":"$left"}) ] : [ look => 'null' ],
+	)[ rand($leave ? 8 : 7) ];
 }
 
 # All that no pull has confirmed.
@@ -469,12 +576,12 @@ sub push_all
 	if ($way < 0.15) {
 		# Nobody waits for the answer.
 		my $peer = $self->program->connect or return;
-		$peer->send_raw(Rig::Fastcgi::request_bytes({ %$params, REMOTE_USER => $self->{user} }, $body));
+		$peer->send_raw(Rig::Fastcgi::request_bytes({ %$params, $self->identity }, $body));
 		return $peer->close;
 	} elsif ($way < 0.3) {
 		# Two tabs send the same.
 		my @peer = grep { defined } map { $self->program->connect } 1 .. 2;
-		$_->send_raw(Rig::Fastcgi::request_bytes({ %$params, REMOTE_USER => $self->{user} }, $body)) for @peer;
+		$_->send_raw(Rig::Fastcgi::request_bytes({ %$params, $self->identity }, $body)) for @peer;
 		$self->take_answer($_->answer(60), @push) for @peer;
 		return;
 	}
@@ -485,7 +592,12 @@ sub take_answer
 {
 	my ($self, $answer, @push) = @_;
 	my $cuts = $self->{history}{cuts};
-	if ($answer->{status} == 200 && ($answer->{body} eq '{}' || $cuts && $answer->{body} =~ /^\{?$/)) {
+	$self->search($answer->{body});
+	if ($answer->{status} == 200 && $answer->{body} =~ /ClientStateNotFound/ && $self->{history}{users}) {
+		$self->{lost} = 1;
+	} elsif ($answer->{status} == 403 && $self->{foreign}) {
+		# It is another's; a pull will show.
+	} elsif ($answer->{status} == 200 && ($answer->{body} eq '{}' || $cuts && $answer->{body} =~ /^\{?$/)) {
 		for my $mutation (@push) {
 			my ($client, $id) = @$mutation;
 			$self->{acked}{$client} = $id if $id > ($self->{acked}{$client} // 0);
@@ -516,8 +628,16 @@ sub pull
 	my ($self, $about) = @_;
 	my $view = $self->{$about};
 	my $got = eval { $view->pull };
-	return $self->violate("P3: $@") if !$got;
+	if (!$got && $self->{history}{users} && $@ =~ /ClientStateNotFound/) {
+		$self->{lost} = 1;
+		return;
+	}
+	return $self->violate(($self->{foreign} && $@ =~ /pull: 403/ ? 'P14' : 'P3') . ": $@") if !$got;
 	for my $operation (@{ $got->{patch} }) {
+		if ($self->{history}{users}) {
+			$self->{told}{ $operation->{key} } = 1 if ($operation->{key} // 'shared/') !~ m{^(?:shared|kept)/};
+			next;
+		}
 		my ($owner) = ($operation->{key} // '') =~ m{^mine/(u\d+)/} or next;
 		next if $owner eq $self->{user};
 		$self->{told}{$owner} = $operation->{key};
@@ -533,7 +653,8 @@ sub pull
 	}
 	push @{ $self->{pulls} }, {
 		about => $about, cookie => cookie_version($view->{cookie}), ids => { %{ $view->{ids} } },
-		digest => md5_hex(encode_utf8(join "\n", map { "$_=$rows->{$_}{body}" } sort keys %$rows)),
+		who => join('/', grep { $_ ne '' } @$self{qw(user role)}), rule => $self->{foreign}{$about} ? 'P14' : 'P4',
+		digest => md5_hex(encode_utf8(join "\n", map { "$_=" . ($rows->{$_}{body} // '') } sort keys %$rows)),
 	};
 }
 
@@ -547,7 +668,8 @@ sub round
 	$self->push_all;
 	$self->pull('often') if rand() < 0.6;
 	$self->pull('seldom') if rand() < 0.08;
-	$self->trespass if rand() < 0.03;
+	$self->trespass if rand() < 0.03 && !$self->{history}{users};
+	$self->{role} = $self->{role} eq '' ? 'admin' : '' if $self->{history}->has('role') && rand() < 0.06;
 	$self->replace_tab if rand() * 100 < NEW_TAB;
 }
 
@@ -555,7 +677,7 @@ sub round
 sub settle
 {
 	my ($self) = @_;
-	return 1 if !@{ $self->{queue} };
+	return 1 if !@{ $self->{queue} } || $self->{lost};
 	$self->push_all;
 	$self->pull('often');
 	my $ids = $self->{often}{ids};
@@ -581,17 +703,28 @@ sub live
 			push @old, $group;
 			$group = $group->fork_group;
 		}
+		if ($group->{lost} || $self->{history}->has('login') && rand() * 100 < NEW_USER) {
+			push @old, $group;
+			$group = $group->{lost} ? $group->start_over : $group->switch_user;
+		}
 		$group->round;
 		$_->settle for @old;
 	}
 	my $end = time + 60;
-	for my $one ($group, @old) {
-		1 until $one->settle || time > $end;
-		$one->violate('P7: ' . @{ $one->{queue} } . ' mutations are never confirmed') if @{ $one->{queue} };
+	for my $one ($group, grep { !$_->{closed} } @old) {
+		1 until $one->settle || time > $end || @{ $one->{violation} };
+		$one->violate('P7: ' . @{ $one->{queue} } . ' mutations are never confirmed') if @{ $one->{queue} } && !$one->{lost};
 		$one->pull($_) for qw(often seldom);
 	}
 	my $session = $self->{history}{cluster}->session($self->{history}{database});
-	for my $owner (keys %{ $self->{told} }) {
+	for my $one ($self->{history}{users} ? ($group, @old) : ()) {
+		my $keys = join ',', map { "'$_'" } keys %{ $one->{told} };
+		next if $keys eq '';
+		# Of a table with policies all may hear that a key is gone: its audience is everybody.
+		$one->violate("P8: $one->{user} was told of $_->[0]") for @{ $session->query("select key from unnest(array[$keys]) as key
+			where not exists (select from was_seen as w where w.who = '$one->{user}' and w.key = key.key) and key !~ '^(paper|doc)/'") };
+	}
+	for my $owner ($self->{history}{users} ? () : keys %{ $self->{told} }) {
 		$self->violate("P8: $self->{user} was told of $self->{told}{$owner}")
 		    if !$session->value("select count(*) from was_pal where owner = '$owner' and who = '$self->{user}'");
 	}
