@@ -34,7 +34,8 @@ choose_level(const struct exchange *exchange)
 		return LOG_LEVEL_DEBUG;
 	if (status >= 500)
 		return LOG_LEVEL_WARNING;
-	return status == 401 || status == 403 || status == 429
+	return status == 401 || status == 403 || status == 429 ||
+		       exchange->error.code == ERROR_CLIENT_TOO_OLD
 		   ? LOG_LEVEL_INFO
 		   : LOG_LEVEL_DEBUG;
 }

@@ -47,6 +47,11 @@ static const struct {
     [ERROR_TOO_MANY_TOKENS] = {413, ""},
     [ERROR_INVALID_REQUEST] = {400, ""},
     [ERROR_INVALID_ID] = {400, ""},
+    /* A client that sends version 0 does not know VersionNotSupported: it
+     * takes a push for done, and is offline for ever without a word. At
+     * ClientStateNotFound it loads the page again and again. A status has its
+     * console show the message, and it keeps what it has not pushed. */
+    [ERROR_CLIENT_TOO_OLD] = {400, ""},
     [ERROR_MUTATION_GAP] = {409, ""},
     [ERROR_FORBIDDEN] = {403, ""},
     [ERROR_UNAVAILABLE] = {503, "Retry-After: 1\r\n"},

@@ -45,6 +45,9 @@ static const struct text texts[ERROR_MAX] = {
 	"The body is not a request of the Replicache protocol."},
     [ERROR_INVALID_ID] = {"invalid_id",
 	"A mutation ID is not an integer from 1 to 2^53-1."},
+    [ERROR_CLIENT_TOO_OLD] = {"client_too_old",
+	"This app has a client of Replicache 12 or older. This server needs "
+	"Replicache 13 or later: load the app anew, or update it."},
     [ERROR_MUTATION_GAP] = {"mutation_gap",
 	"A mutation of this client is missing before the first one sent."},
     [ERROR_FORBIDDEN] = {"forbidden", "The client group is not yours."},

@@ -56,6 +56,7 @@ enum error_code {
 	ERROR_TOO_MANY_TOKENS, /* more values than the limit */
 	ERROR_INVALID_REQUEST, /* a field missing, twice or of a wrong type */
 	ERROR_INVALID_ID,      /* a mutation ID that is no ID */
+	ERROR_CLIENT_TOO_OLD,  /* pushVersion or pullVersion 0 */
 
 	/* The request is well formed, but can't be done. */
 	ERROR_MUTATION_GAP,       /* mutation IDs miss one of a known client */

@@ -68,7 +68,8 @@ read_text(const struct scan_value *value, const struct text_field *field,
 	return 0;
 }
 
-/* Checks that VALUE is the number 1: the one version of the protocol. */
+/* Checks that VALUE is the number 1: the one version of the protocol. Clients
+ * of Replicache 12 and older send 0, and their bodies are of another form. */
 static int
 check_version(const struct scan_value *value, const char *field,
     enum error_code unsupported, struct error *error)
@@ -78,6 +79,9 @@ check_version(const struct scan_value *value, const char *field,
 	if (value->kind != SCAN_INTEGER && value->kind != SCAN_DECIMAL)
 		return error_set(error, ERROR_INVALID_REQUEST,
 		    "%s is missing or not a number", field);
+	if (scan_integer(value, 0, &version) && version == 0)
+		return error_set(error, ERROR_CLIENT_TOO_OLD,
+		    "%s is 0: the client is of Replicache 12 or older", field);
 	if (!scan_integer(value, 0, &version) || version != 1)
 		return error_set(
 		    error, unsupported, "%s is not supported", field);

@@ -63,7 +63,8 @@ struct pull {
  * ERROR_INVALID_JSON, _TOO_DEEP, _TOO_MANY_TOKENS: see scan_document().
  * ERROR_INVALID_REQUEST: a field is missing, twice or wrong, or the IDs of a
  * client descend. ERROR_INVALID_ID: of a mutation.
- * ERROR_VERSION_NOT_SUPPORTED_PUSH: another pushVersion than 1.
+ * ERROR_CLIENT_TOO_OLD: pushVersion 0.
+ * ERROR_VERSION_NOT_SUPPORTED_PUSH: another one than 0 and 1.
  */
 int protocol_parse_push(char *body, size_t length,
     const struct scan_limits *limits, struct arena *arena, struct push *push,

@@ -222,7 +222,8 @@ is_documented(enum error_code code, enum error_code version)
 {
 	return code == ERROR_INVALID_JSON || code == ERROR_TOO_DEEP ||
 	       code == ERROR_TOO_MANY_TOKENS || code == ERROR_INVALID_REQUEST ||
-	       code == ERROR_INVALID_ID || code == version;
+	       code == ERROR_INVALID_ID || code == ERROR_CLIENT_TOO_OLD ||
+	       code == version;
 }
 
 /* The args are the bytes that were sent, ended by a NUL. */

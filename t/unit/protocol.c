@@ -412,7 +412,7 @@ versions_are_judged(void **state)
 	static const struct {
 		const char *version;
 		bool number;
-	} cases[] = {{"0", true}, {"2", true}, {"-1", true}, {"1.5", true},
+	} cases[] = {{"2", true}, {"3", true}, {"-1", true}, {"1.5", true},
 	    {"1.0", true}, {"1e0", true}, {"18446744073709551617", true},
 	    {"\"1\"", false}, {"null", false}, {"true", false}, {"[1]", false},
 	    {"{}", false}};
@@ -432,8 +432,11 @@ versions_are_judged(void **state)
 				    : ERROR_INVALID_REQUEST);
 	}
 	/* Another version may have other fields: it is told first. */
-	judge_push("{\"pushVersion\":0}", ERROR_VERSION_NOT_SUPPORTED_PUSH);
+	judge_push("{\"pushVersion\":2}", ERROR_VERSION_NOT_SUPPORTED_PUSH);
 	judge_pull("{\"pullVersion\":2}", ERROR_VERSION_NOT_SUPPORTED_PULL);
+	judge_push("{\"pushVersion\":0}", ERROR_CLIENT_TOO_OLD);
+	judge_pull("{\"pullVersion\":0}", ERROR_CLIENT_TOO_OLD);
+	judge_pull("{\"pullVersion\":0.0}", ERROR_VERSION_NOT_SUPPORTED_PULL);
 }
 
 static void
