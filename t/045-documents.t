@@ -1,0 +1,362 @@
+#!/usr/bin/env perl
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every block of the documents works as it stands: commands, SQL and JavaScript are
+# run, settings are read by the program that takes them. A block of a kind that this
+# test does not know is an error, and so is a document that has fewer blocks than it
+# should. Tables, and text between backquotes, name only what exists.
+#
+# Rig::Reader runs the blocks; it lists the few commands that are replaced. Of some
+# documents only: DOCUMENT=README.md prove -v t/045-documents.t
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Path qw(make_path);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Rig::Document;
+use Rig::Fastcgi;
+use Rig::Node;
+use Rig::Place qw(srcdir builddir program workdir slurp spew find_tool start_process
+    reap_process wait_until);
+use Rig::Program qw(params);
+use Rig::Reader;
+use Rig::Site;
+use Rig::Sync qw(push_params);
+use Rig::Token;
+
+my $top = srcdir();
+
+# Blocks that can't be run, and why.
+my @nothing = (
+	[ qr/──/, 'a drawing' ],
+	[ qr/\Amax_connections >= /, 'a formula' ],
+	[ qr/\Areplicache: LEVEL TEXT NAME=VALUE/, 'the form of a line of the log: t/487-fastcgi-log.t' ],
+	[ qr/\A500 .*^503 .*^404 /ms, 'a list of statuses and their causes' ],
+);
+
+# The documents, and how many blocks of a kind there are at least. Those of
+# replicache-sql.7 are run by t/296-sql-manual.t.
+my @document = (
+	{ path => 'README.md', shell => 5, sql => 3, page => 3, settings => 2 },
+	{ path => 'SECURITY.md' },
+	{ path => 'HACKING.md', shell => 1, paths => 1 },
+	(map { { path => s{^\Q$top\E/}{}r } } sort glob("$top/doc/*.md"), glob("$top/doc/*/*.md")),
+	{ path => 'debian/replicache-fcgi.README.Debian', user => 'postgres', shell => 4, settings => 1 },
+	{ path => 'examples/hosting/README.in', indent => 8, installed => 1, user => 'app', shell => 1, settings => 1, page => 1 },
+	{ path => 'man/replicache-admin.8.in', user => 'postgres', shell => 2 },
+	{ path => 'man/replicache.conf.5.in', installed => 1, shell => 2, settings => 2 },
+	{ path => 'man/replicache.fcgi.8.in', installed => 1, shell => 1 },
+);
+
+my ($app) = grep { /^create table todo/ } map { $_->{text} } Rig::Document::blocks("$top/README.md");
+ok(defined $app, 'README.md has an app') or BAIL_OUT('no app');
+Rig::Reader::prepare();
+my $reader;
+
+# The kind of a block, by how it begins.
+my @kind = (
+	[ nothing => sub { my ($text) = @_; grep { $text =~ $_->[0] } @nothing } ],
+	[ nginx => qr/\A(?:upstream|location) / ],
+	[ sql => qr/\A(?:create|select|insert|update|delete|alter|grant|begin)\b/ ],
+	[ page => qr/\A(?:import \{|(?:const|let) \w+ = |poke\(|new Replicache\(|await )/ ],
+	[ postgres => qr/\Asynchronous_/ ],
+	[ settings => qr/\A\w+ = / ],
+	[ paths => qr{\A(?:[\w.]+/)+[\w.]* {2,}\w} ],
+	[ shell => qr{\A(?:[A-Z]+=\S+ )*(?:git|\./\w+|dpkg-buildpackage|apt|useradd|su|make|psql|createdb|createuser|chmod|systemctl
+		|spawn-fcgi|replicache-admin|replicache\.fcgi|/usr/share/\S+)\ }x ],
+);
+
+sub kind_of
+{
+	my ($text) = @_;
+	for (@kind) {
+		my ($kind, $rule) = @$_;
+		return $kind if ref $rule eq 'CODE' ? $rule->($text) : $text =~ $rule;
+	}
+	return;
+}
+
+# Waits for a query to have a result.
+sub comes
+{
+	my ($sql, $what) = @_;
+	my $session = $reader->session;
+	ok(eval { wait_until(sub { $session->value($sql) }, $what, 30) }, $what);
+	$session->close;
+}
+
+my %run = (
+	nothing => sub { return '' },
+
+	sql => sub { return $reader->sql($_[0]{text}) },
+
+	# The first column are paths, perhaps with the mode of the file.
+	paths => sub {
+		my @missing = grep { !-e "$top/$_" && !-e "$top/" . s{^replicache/\.}{examples/apache/}r } $_[0]{text} =~ m{^(\S+/\S*)}mg;
+		return join ' ', map { "no $_" } grep { !m{^(?:replicache|licences)/|^poke\.js} } @missing;
+	},
+
+	shell => sub {
+		my ($block) = @_;
+		my $text = $block->{text};
+		return 'skipped: no autoconf here' if $text =~ /bootstrap/ && !defined find_tool('autoreconf');
+		if ($text =~ /spawn-fcgi/) {
+			return 'skipped: no spawn-fcgi here' unless defined find_tool('spawn-fcgi');
+			return 'skipped: nothing is installed' if grep { m{^/} && !-e } $reader->here($text) =~ m{(\S+/replicache\.fcgi)}g;
+			return served($text);
+		}
+		spew("$reader->{cwd}/app.sql", $app) if $text =~ /app\.sql/;
+		spew("$reader->{cwd}/replicache.conf", "auth = none\n") if $text =~ /replicache\.conf$/;
+		if ($text =~ m{https://app\.example/}) {
+			my ($missing) = Rig::Site::missing();
+			return "skipped: $missing" if defined $missing;
+			$text =~ s{https://app\.example/}{$reader->site('postgres') . '/'}e;
+		}
+		return $reader->shell($text);
+	},
+
+	settings => sub {
+		my ($block) = @_;
+		my $text = $reader->here($block->{text});
+		my %more = $text =~ /^auth = jwt$/m && $text !~ /^jwt_/m ? Rig::Token::environment() : ();
+		my $file = spew("$reader->{folder}/check.conf", $text);
+		chmod 0600, $file or die "chmod: $!";
+		# A document that names the file has it written.
+		if ($block->{before} =~ m{`(/\S+\.conf)`}) {
+			my $path = $reader->here($1);
+			make_path(dirname($path));
+			spew($path, $text);
+		}
+		return command([ program(), '--config', $file, '--check-config' ], REPLICACHE_CONFIG => '',
+			$text =~ /^auth = /m ? () : (REPLICACHE_AUTH => 'none'), %more);
+	},
+
+	postgres => sub {
+		my ($block) = @_;
+		my $admin = $reader->{cluster}->admin;
+		for ($block->{text} =~ /^(.*\S)$/mg) {
+			my ($name, $value) = /^(\w+) = (.*)$/ or return "what is: $_";
+			$admin->query("alter system set $name = $value");
+			my $wrong = $admin->value("select error from pg_file_settings where name = '$name' and error is not null");
+			$admin->query("alter system reset $name");
+			return $wrong if defined $wrong;
+		}
+		return '';
+	},
+
+	nginx => sub {
+		my ($block) = @_;
+		my $nginx = find_tool('nginx') // return 'skipped: no nginx here';
+		my $folder = $reader->{folder};
+		my $example = slurp("$top/examples/nginx/replicache.conf");
+		my $text = $reader->here($block->{text});
+		my $is_upstream = $text =~ /\Aupstream/;
+		$example =~ s/\}\s*\z/$text}\n/ unless $is_upstream;
+		my $http = join "\n", (map { "${_}_temp_path $folder/$_;" } qw(client_body proxy fastcgi uwsgi scgi)),
+		    $is_upstream ? $text : 'upstream replicache { server unix:/nowhere; }', 'upstream readers { server unix:/nowhere; }';
+		my $conf = spew("$folder/nginx.conf", "pid $folder/pid; events {}\nhttp {\n$http\naccess_log off;\n"
+		    . "server { listen unix:$folder/nginx.sock;\n$example\n}\n}\n");
+		return command([ $nginx, '-t', '-q', '-p', $folder, '-c', $conf, '-e', "$folder/nginx.log" ]);
+	},
+
+	page => sub {
+		my ($block) = @_;
+		my ($missing) = (Rig::Node::missing(), Rig::Site::missing());
+		return "skipped: $missing" if defined $missing;
+		my $page = $reader->{page} // page_with_login();
+		return $@ unless eval { $page->ask(do => 'run', text => $block->{text}); 1 };
+		return shown($page, $block->{text});
+	},
+);
+
+# A page, and what it has of a login: a token that has expired, and a function that
+# gives another one; and the addresses of a server that asks for one.
+sub page_with_login
+{
+	my $page = $reader->page($reader->site($reader->{owner}));
+	my $url = $reader->site($reader->{owner}, Rig::Token::environment()) . '/replicache';
+	$page->ask(do => 'run', text => 'globalThis.asked = 0; globalThis.newToken = () => { asked++; return fresh; };',
+		values => { userID => 'ann', mutators => {}, token => Rig::Token::of_user('ann', -600), fresh => Rig::Token::of_user('ann'),
+			pushURL => "$url/push", pullURL => "$url/pull" });
+	return $page;
+}
+
+# What pages do, seen from elsewhere.
+sub shown
+{
+	my ($page, $text) = @_;
+	my $value = sub { $page->ask(do => 'value', text => $_[0]) };
+	if ($text =~ /rep\.mutate\.(\w+)\(.*text: '(.*?)'/) {
+		comes("select count(*) from todo where text = '$2'", "$1 is applied");
+	}
+	if ($text =~ /^poke\(/m) {
+		# README.md has let only members see a todo by now: the chat's table is for all.
+		my $session = $reader->session;
+		my $key = $session->value('select to_regclass($$message$$)') // 'todo';
+		my $id = '00000000-0000-4000-8000-000000000002';
+		$session->query($key eq 'todo' ? "insert into todo values ('$id', 'poked', false)"
+			: "insert into message (id, sender, content, ord) values ('$id', 'psql', 'poked', 1)");
+		$session->close;
+		ok(eval { wait_until(sub { $value->("(await rep.query((tx) => tx.has('$key/$id')))") }, 'it', 30) },
+			'what somebody inserts is in the page at once');
+	}
+	if ($text =~ /getAuth/) {
+		ok(eval { wait_until(sub { $value->('asked') }, 'it', 30) }, 'getAuth is called');
+		$page->ask(do => 'run', text => 'await rep.close();');
+	}
+	return '';
+}
+
+# A server that was started by hand: a push goes through its socket.
+sub served
+{
+	my ($text) = @_;
+	my $trouble = $reader->shell($text);
+	return $trouble if $trouble ne '';
+	my $peer = Rig::Fastcgi->connect($reader->socket) // return "no connection: $!";
+	my $answer = $peer->request(push_params('by-hand', [ 'c', 1, 'createTodo',
+		'{"id":"00000000-0000-4000-8000-000000000001","text":"by hand"}' ]), seconds => 30);
+	$peer->close;
+	return "a push: $answer->{status} $answer->{body}\n" . $reader->log if $answer->{status} != 200;
+	return $reader->applied(q(select 1 from todo where text = 'by hand')) ? '' : 'the push is not applied';
+}
+
+# What a command says if it fails, else ''.
+sub command
+{
+	my ($command, %environment) = @_;
+	open my $out, '>', workdir() . '/out' or die "out: $!";
+	my $pid = start_process($command, stdout => $out, stderr => $out, clean => 1, environment => \%environment);
+	my $status = reap_process($pid, 60);
+	return defined $status && $status == 0 ? '' : slurp(workdir() . '/out');
+}
+
+for my $document (@document) {
+	my $path = $document->{path};
+	next if defined $ENV{DOCUMENT} && $path !~ /$ENV{DOCUMENT}/;
+	my @block = Rig::Document::blocks("$top/$path", $document->{indent});
+	next unless @block || grep { !/^path$/ } keys %$document;
+	subtest $path => sub {
+		$reader = Rig::Reader->new($path, user => $document->{user}, quickstart => $path eq 'README.md',
+			installed => $document->{installed} ? $app : undef);
+		is($reader->shell("git clone here tree && cd tree\n"), '', 'a tree') if $path eq 'HACKING.md';
+		my %done;
+		for my $block (@block) {
+			my $kind = kind_of($block->{text});
+			ok(defined $kind, "$path:$block->{line}: it is known what to do with it") or diag($block->{text}), next;
+			my $trouble = $run{$kind}->($block);
+			$done{$kind}++;
+			SKIP: {
+				skip "$path:$block->{line}: $1", 1 if $trouble =~ /^skipped: (.*)/;
+				is($trouble, '', "$path:$block->{line}: $kind") or diag($block->{text});
+			}
+		}
+		for my $kind (sort grep { exists $run{$_} } keys %$document) {
+			cmp_ok($done{$kind} // 0, '>=', $document->{$kind}, "$kind is there");
+		}
+		$reader->leave;
+	};
+}
+
+# What stands between backquotes, or in a table, and is of a known form.
+
+my $sql = join '', map { slurp($_) } glob("$top/schema/*.sql"), glob("$top/schema/*/*.sql");
+my $makefile = slurp(builddir() . '/Makefile');
+my $help = output([ program(), '--help' ]);
+my %setting = map { $_ => 1 } $help =~ /^  REPLICACHE_\w+, (\w+)$/mg;
+
+sub output
+{
+	my ($command) = @_;
+	command($command);
+	return slurp(workdir() . '/out');
+}
+
+sub is_target { return scalar $makefile =~ /^(?:[\w-]+ )*\Q$_[0]\E(?: [\w-]+)* ?:/m }
+
+# The parameters of a function of ours, as text; undef if there is none of the name.
+sub parameters
+{
+	my ($name) = @_;
+	my @found = $sql =~ /^create (?:or replace )?function $name\((.*?)\)\s*returns/msg;
+	return @found ? join ' ', @found : undef;
+}
+
+# What is wrong with a word or a command; nothing of the others.
+sub wrong_with
+{
+	my ($text) = @_;
+	my @wrong;
+	if ($text =~ m{^(?:t|cgi|common|admin|schema|examples|doc|man|debian)/[\w./-]+$}) {
+		# Units are built.
+		push @wrong, "no $text" if $makefile !~ m{\b\Q$text\E-} && !grep { -e } glob "$top/" . $text =~ s/NNN/???/r . '*';
+	}
+	push @wrong, map { "no make $_" } grep { !is_target($_) } $text =~ /^make ([\w-]+)/, $text =~ /^(check-[\w-]+)$/;
+	for my $call ($text =~ /\b(replicache_\w+\([^()]*\))/g) {
+		my ($name, $given) = $call =~ /^(\w+)\((.*)\)$/s;
+		my $takes = parameters($name);
+		push @wrong, "no function $name" if !defined $takes;
+		push @wrong, map { "$name has no $_" } grep { defined $takes && $takes !~ /\b$_\b/ } $given =~ /(\w+) ?=>/g;
+	}
+	push @wrong, map { "no setting $_" } grep { !$setting{lc s/^REPLICACHE_//r} && $_ ne 'REPLICACHE_CONFIG' }
+	    $text =~ /\b(REPLICACHE_[A-Z_]+)/g;
+	push @wrong, "no setting $1" if $text =~ /^(\w+) = / && !$setting{$1} && $1 !~ /^(?:synchronous_\w+|autovacuum)$/;
+	return @wrong;
+}
+
+subtest 'names' => sub {
+	for my $path (map { $_->{path} } grep { $_->{path} =~ /\.md$/ } @document) {
+		my @word = Rig::Document::quoted("$top/$path");
+		is(join(', ', map { wrong_with(s/\s+/ /gr) } @word), '', $path);
+	}
+	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t check-nothing
+		replicache_nothing() REPLICACHE_NOTHING), 'nothing = 1';
+	is(join(' ', wrong_with('replicache_purge(nothing => 1)')), 'replicache_purge has no nothing', 'so would a parameter');
+};
+
+subtest 'options of Replicache' => sub {
+	my ($missing) = Rig::Node::missing();
+	plan skip_all => $missing if defined $missing;
+	my $node = Rig::Node->start('document.mjs', PAGE => 'http://localhost/');
+	my %option = map { $_ => 1 } @{ $node->ask(do => 'options') };
+	$node->stop;
+	ok($option{pushURL} && !$option{getAuth}, 'are known');
+	for my $path (map { $_->{path} } @document) {
+		my @unknown = grep { !$option{$_} } map { /(?:^|, ?|\{ ?)(\w+)(?=[:,}]|$)/g }
+		    slurp("$top/$path") =~ /^(?!    ).*new Replicache\(\{(.*?)\}\)/mg;
+		is("@unknown", '', $path);
+	}
+};
+
+subtest 'tables of README.md' => sub {
+	my $readme = "$top/README.md";
+	my @call = map { /`(replicache_\w+\(.*?\))`/g } Rig::Document::column($readme, 'SQL', 'does');
+	cmp_ok(@call, '>', 8, 'functions');
+	is(join(', ', map { wrong_with($_) } @call), '', 'are there');
+	for my $name (map { /^table `(\w+)`/ } Rig::Document::column($readme, 'SQL', 'does')) {
+		like($sql, qr/^create table if not exists $name \(/m, "table $name");
+	}
+	my $admin = output([ builddir() . '/admin/replicache-admin', '--help' ]);
+	my @verb = map { /`(.*?)`/g } Rig::Document::column($readme, 'verb', 'does');
+	cmp_ok(@verb, '>', 5, 'verbs');
+	for my $text (@verb) {
+		my ($verb) = $text =~ /^([a-z-]+(?: list)?)/;
+		like($admin, qr/^  (?:failed )?\Q$verb\E\b/m, "$verb is one");
+		like($admin, qr/\Q$_\E\b/, "$_ is an option") for $text =~ /(--[a-z-]+)/g;
+	}
+	my @path = Rig::Document::column($readme, 'path', 'method', 'answer');
+	cmp_ok(@path, '>', 4, 'paths');
+	my %method = slurp($readme) =~ m{^\| (/\w+) \| (\w+) \|}mg;
+	for my $path (@path) {
+		my $answer = Rig::Program::cgi({ REPLICACHE_METRICS => 'on', REPLICACHE_DATABASE => 'host=/nowhere' },
+			params($method{$path}, $path, body => '{'), '{');
+		unlike($answer->{status}, qr/^40[45]/, "$method{$path} $path");
+	}
+};
+
+done_testing;
