@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The second stage of a push: a plan of what to apply, its transaction, and
- * what each kind of failure means for the pushes in it (design: push,
- * steps 3 to 7).
+ * what each kind of failure means for the pushes in it (design section 3,
+ * steps 3 to 7; section 7).
  */
 #include "config.h"
 

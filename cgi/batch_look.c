@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The first stage of a push: what the database knows of its group and its
- * clients, and what follows from that (design: push, steps 2 and 6).
+ * clients, and what follows from that (design section 3, steps 2 and 6).
  */
 #include "config.h"
 

@@ -15,12 +15,12 @@ struct db;
 /* Memory of one round of a stage: arrays of IDs and the plan, not args. */
 #define BATCH_ARENA_MAX ((size_t)256 * 1024 * 1024)
 
-/* How often a round is tried again: after 40001 and 40P01 (reliability
- * section 5, row 51), after a lost connection, after a client moved. */
+/* How often a round is tried again: after 40001 and 40P01 (design
+ * section 7), after a lost connection, after a client moved. */
 #define BATCH_TRIES_MAX 5
 
-/* How often a mutation may run out of time before it is recorded as failed
- * (row 52): it would block its client for ever. */
+/* How often a mutation may run out of time before it is recorded as failed:
+ * it would block its client for ever. */
 #define BATCH_TIMEOUTS_MAX 3
 
 /* What a look told of a client of a push. */

@@ -6,8 +6,7 @@
  * libfcgi never accepts: the listener does, and hands over connections on
  * which a request lies. After the answer a connection goes back to it, so that
  * no thread is pinned by one that is idle, and only when the request was read
- * to its end, so that nothing of a body can be taken for the next request
- * (reliability section 1.4).
+ * to its end, so that nothing of a body can be taken for the next request.
  */
 #ifndef REPLICACHE_FASTCGI_H
 #define REPLICACHE_FASTCGI_H

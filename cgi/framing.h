@@ -5,7 +5,7 @@
  * should see?
  *
  * libfcgi reads blocking, a byte at a time if need be, and dies of some
- * records (reliability sections 1.1 and 1.4). So the listener looks at what
+ * records (CVE-2025-23016 among them). So the listener looks at what
  * lies in the socket first: a connection reaches a thread and libfcgi only
  * when a sound request is there, and a peer that is silent, slow or hostile
  * costs no thread.

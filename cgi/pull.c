@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * POST /pull: what changed since the client's cookie (design: pull, versions).
+ * POST /pull: what changed since the client's cookie (design section 4).
  *
  * A pull has two stages:
  *

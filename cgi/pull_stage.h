@@ -75,7 +75,7 @@ int pull_send_look(struct db *db, struct pulling *const *pulls, size_t count,
 int pull_read_look(struct pulling *p, const struct db_result *rows, int row,
     int64_t highest, struct error *error);
 
-/* The cookie against where the database stands (design: versions).
+/* The cookie against where the database stands (design section 5).
  * ERROR_COOKIE_FROM_FUTURE if that is behind, or went another way. */
 int pull_choose_mode(
     const struct pulling *p, enum pull_mode *mode_out, struct error *error);

@@ -56,7 +56,7 @@ void request_read_head(struct request *request, struct transport *transport,
  * Reads the body to its end, into memory from ARENA.
  * ERROR_UNSUPPORTED_MEDIA_TYPE unless it is plain JSON in UTF-8;
  * ERROR_BAD_CONTENT_LENGTH, _BODY_TRUNCATED, _BODY_MISMATCH: CONTENT_LENGTH is
- * no number or not the body's (reliability section 1.4);
+ * no number or not the body's;
  * ERROR_BODY_TOO_LARGE: above max_body, having read no more than that.
  */
 int request_read_body(struct request *request, struct transport *transport,

@@ -21,7 +21,7 @@
  * bounds what one row may take. */
 #define RESPONSE_BODY_MAX ((size_t)512 * 1024 * 1024)
 
-/* Error -> HTTP (reliability section 5). Replicache understands only 200 and
+/* Error -> HTTP (protocol section 1). Replicache understands only 200 and
  * 401; any other status makes it try again later. */
 static const struct {
 	int status;

@@ -31,7 +31,7 @@ struct db_result;
 struct error;
 struct settings;
 
-/* What a failed statement means (design: push, step 5). */
+/* What a failed statement means (design section 7). */
 enum db_failure {
 	DB_FAILURE_OWN,     /* the statement's own: data, constraint, raise */
 	DB_FAILURE_MOVED,   /* RP001: what was looked up has changed */

@@ -43,7 +43,7 @@ struct error;
 
 /*
  * What a valid document may hold that Postgres can't: flags that are or-ed
- * together (reliability section 3.7). They do not make a document invalid.
+ * together (protocol section 13). They do not make a document invalid.
  */
 #define SCAN_NUL 0x1u       /* a string has \u0000 */
 #define SCAN_SURROGATE 0x2u /* a string has half a surrogate pair, \ud800 */

@@ -20,13 +20,14 @@ use Test::More;
 
 use Rig::Document;
 use Rig::Fastcgi;
+use Rig::Json;
 use Rig::Node;
 use Rig::Place qw(srcdir builddir program workdir slurp spew find_tool start_process
     reap_process wait_until);
 use Rig::Program qw(params);
 use Rig::Reader;
 use Rig::Site;
-use Rig::Sync qw(push_params);
+use Rig::Sync qw(push_params pull_body);
 use Rig::Token;
 
 my $top = srcdir();
@@ -45,7 +46,8 @@ my @document = (
 	{ path => 'README.md', shell => 5, sql => 3, page => 3, settings => 2 },
 	{ path => 'SECURITY.md' },
 	{ path => 'HACKING.md', shell => 1, paths => 1 },
-	(map { { path => s{^\Q$top\E/}{}r } } sort glob("$top/doc/*.md"), glob("$top/doc/*/*.md")),
+	{ path => 'doc/protocol.md', installed => 1, json => 3 },
+	(map { { path => $_ } } grep { $_ ne 'doc/protocol.md' } map { s{^\Q$top\E/}{}r } sort glob("$top/doc/*.md"), glob("$top/doc/*/*.md")),
 	{ path => 'debian/replicache-fcgi.README.Debian', user => 'postgres', shell => 4, settings => 1 },
 	{ path => 'examples/hosting/README.in', indent => 8, installed => 1, user => 'app', shell => 1, settings => 1, page => 1 },
 	{ path => 'man/replicache-admin.8.in', user => 'postgres', shell => 2 },
@@ -62,6 +64,7 @@ my $reader;
 my @kind = (
 	[ nothing => sub { my ($text) = @_; grep { $text =~ $_->[0] } @nothing } ],
 	[ nginx => qr/\A(?:upstream|location) / ],
+	[ json => qr/\A\{"/ ],
 	[ sql => qr/\A(?:create|select|insert|update|delete|alter|grant|begin)\b/ ],
 	[ page => qr/\A(?:import \{|(?:const|let) \w+ = |poke\(|new Replicache\(|await )/ ],
 	[ postgres => qr/\Asynchronous_/ ],
@@ -94,6 +97,21 @@ my %run = (
 	nothing => sub { return '' },
 
 	sql => sub { return $reader->sql($_[0]{text}) },
+
+	# A push or a pull is taken, and a pull is answered in this form.
+	json => sub {
+		my ($block) = @_;
+		my $sent = eval { Rig::Json::decode($block->{text}) } // return $@;
+		my $path = $sent->{patch} ? '' : $sent->{mutations} ? '/push' : '/pull';
+		my $body = $path eq '' ? pull_body('form') : $block->{text};
+		my $answer = Rig::Program::cgi({ REPLICACHE_DATABASE => $reader->conninfo },
+			params('POST', $path || '/pull', body => $body), $body);
+		return "$answer->{status} $answer->{body}" if $answer->{status} != 200;
+		return '' if $path ne '';
+		my $got = Rig::Json::decode($answer->{body});
+		my ($has, $said) = map { join ' ', sort keys %$_ } $got, $sent;
+		return $has eq $said ? '' : "it has $has";
+	},
 
 	# The first column are paths, perhaps with the mode of the file.
 	paths => sub {
@@ -292,6 +310,9 @@ sub wrong_with
 {
 	my ($text) = @_;
 	my @wrong;
+	if ($text =~ m{^(?:transport|auth|push|pull|json|limits|poke|faults)/[\w-]+$}) {
+		push @wrong, "no case $text" if !-e "$top/t/cases/$text";
+	}
 	if ($text =~ m{^(?:t|cgi|common|admin|schema|examples|doc|man|debian)/[\w./-]+$}) {
 		# Units are built.
 		push @wrong, "no $text" if $makefile !~ m{\b\Q$text\E-} && !grep { -e } glob "$top/" . $text =~ s/NNN/???/r . '*';
@@ -314,9 +335,37 @@ subtest 'names' => sub {
 		my @word = Rig::Document::quoted("$top/$path");
 		is(join(', ', map { wrong_with(s/\s+/ /gr) } @word), '', $path);
 	}
-	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t check-nothing
+	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t push/nothing check-nothing
 		replicache_nothing() REPLICACHE_NOTHING), 'nothing = 1';
 	is(join(' ', wrong_with('replicache_purge(nothing => 1)')), 'replicache_purge has no nothing', 'so would a parameter');
+};
+
+# Comments cite "protocol section 4" and "design section 3, step 5", pages of doc/.
+subtest 'sections that comments cite' => sub {
+	my %has;
+	for my $page (qw(protocol design)) {
+		my $at;
+		for (split /\n/, slurp("$top/doc/$page.md")) {
+			$has{"$page section " . ($at = $1)} = 1 if /^##+ ([\d.]+\d|\d)\.? /;
+			$has{"$page section $at, step $1"} = $has{"$page section $at.$1"} = 1 if defined $at && /^(\d+)\. /;
+		}
+	}
+	my ($cited, @wrong) = 0;
+	my @file = grep { -f } map { glob "$top/$_" } map { ("$_/*.[chlt]", "$_/*.sql", "$_/*/*.[chlt]", "$_/*/*.sql", "$_/*/*/*.[ch]", "$_/*/*/*.pm") }
+	    qw(cgi common schema admin t man);
+	for my $file (@file) {
+		# Comments as they are read: without what begins their lines.
+		my $text = slurp($file) =~ s{\n[ \t]*(?:\*(?!/)|--|#|//)?[ \t]*}{ }gr;
+		while ($text =~ /\b((?:protocol|design) section)s? ([\d.]*\d)(?: and ([\d.]*\d))?(?:, steps? (\d)(?: (?:and|to) (\d))?)?/g) {
+			my ($page, @section) = ($1, grep { defined } $2, $3);
+			my @step = grep { defined } $4, $5;
+			$cited++;
+			push @wrong, map { "$file: $_" } grep { !$has{$_} } (map { "$page $_" } @section), map { "$page $section[0], step $_" } @step;
+		}
+		push @wrong, map { "$file: $_" } $text =~ /(\(?\b(?:reliability sections? [\d.]+|(?:design|protocol|reliability): (?:push|pull|versions|step|section)\b.{0,20}))/g;
+	}
+	cmp_ok($cited, '>', 15, 'there are some');
+	is(join("\n", grep { !m{/t/045-documents} } @wrong), '', 'all are there');
 };
 
 subtest 'options of Replicache' => sub {

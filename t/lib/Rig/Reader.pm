@@ -36,6 +36,7 @@ use Rig::Fastcgi;
 use Rig::Node;
 use Rig::Place qw(srcdir builddir workdir slurp spew find_tool start_process reap_process
     stop_process process_lives wait_until server_user);
+use Rig::Session;
 use Rig::Site;
 
 my $me = getpwuid $>;
@@ -252,10 +253,12 @@ sub sql
 	return eval { $self->{cluster}->run_file($self->{database}, $file, $self->{owner}); 1 } ? '' : "psql: $@";
 }
 
+sub conninfo { return $_[0]{cluster}->conninfo(@{ $_[0] }{qw(database owner)}) }
+
 sub session
 {
 	my ($self) = @_;
-	return $self->{cluster}->session($self->{database}, $self->{owner});
+	return Rig::Session->new($self->conninfo);
 }
 
 # Whether a query of the machine's database gives a row.
