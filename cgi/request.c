@@ -125,6 +125,8 @@ request_read_head(struct request *request, struct transport *transport,
 		request->path = last_segment(param(transport, "REQUEST_URI"));
 	copy_id(request->id, param(transport, "HTTP_X_REPLICACHE_REQUESTID"));
 	request->origin = param(transport, "HTTP_ORIGIN");
+	request->requested_headers =
+	    param(transport, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS");
 	request->site = param(transport, "HTTP_SEC_FETCH_SITE");
 	request->host = param(transport, "HTTP_HOST");
 	request->authorization = read_authorization(transport, settings);

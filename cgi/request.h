@@ -33,8 +33,9 @@ struct request {
 	 * goes into answers and logs. Never unique (protocol section 1). */
 	char id[REQUEST_ID_MAX + 1];
 	const char *origin; /* of the page that asks, "" if it is not said */
-	const char *site;   /* Sec-Fetch-Site, likewise */
-	const char *host;   /* Host */
+	const char *requested_headers; /* of a preflight, likewise */
+	const char *site;              /* Sec-Fetch-Site, likewise */
+	const char *host;              /* Host */
 	const char *authorization; /* Authorization, or what stands for it */
 	const char *cookie;        /* all of them */
 	const char *user; /* that the web server has verified, or not */

@@ -25,7 +25,7 @@ struct transport;
 #define RESPONSE_PIECE 65536
 
 /* The longest head, and the length of a body that is not known. */
-#define RESPONSE_HEAD_MAX 1024
+#define RESPONSE_HEAD_MAX 2048
 #define RESPONSE_UNSIZED SIZE_MAX
 
 struct response {

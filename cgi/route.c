@@ -83,21 +83,25 @@ allow_origin(struct exchange *exchange)
 	response->origin = cors_allow(
 	    allowed, exchange->request.origin, &response->origin_length);
 	response->credentials =
-	    response->origin[0] != '*' && auth_is_ambient(settings);
+	    auth_is_ambient(settings) &&
+	    cors_is_named(allowed, exchange->request.origin);
 }
 
-/* What the preflight of a page of an allowed origin is told. */
+/* What the preflight of a page of an allowed origin is answered. */
 static const char *
 preflight(struct exchange *exchange)
 {
-	const char *header = exchange->app->settings->jwt_header;
-	size_t size = sizeof(CORS_PREFLIGHT) + strlen(header) + 8;
-	char *text = arena_alloc(&exchange->arena, size);
+	static const char head[] = CORS_PREFLIGHT;
+	char *text =
+	    arena_alloc(&exchange->arena, sizeof(head) + CORS_HEADERS_MAX + 2);
+	size_t n = sizeof(head) - 1;
 
 	if (text == NULL)
 		return "";
-	snprintf(text, size, CORS_PREFLIGHT "%s%s\r\n",
-	    header[0] == '\0' ? "" : ", ", header);
+	memcpy(text, head, n);
+	n += cors_headers(exchange->app->settings->jwt_header,
+	    exchange->request.requested_headers, text + n);
+	memcpy(text + n, "\r\n", 3);
 	return text;
 }
 

@@ -101,8 +101,12 @@ static const struct setting table[] = {
     {STRING(allowed_origins, AT_HUP, ""), "REPLICACHE_ALLOWED_ORIGINS",
 	"origins of pages on other hosts that may push and pull, spaces "
 	"between, or *",
-	"An origin is what a browser sends: scheme, host and port, as in "
-	"https://app.example."},
+	"An origin is what a browser sends: scheme, host and, unless it is the "
+	"scheme's own, port, as in https://app.example. Files and pages in a "
+	"sandbox have the origin null, which * does not include; any page can "
+	"make itself null, so it is as open as *. Pages that are let in by "
+	"either bring their token in a header: cookies and the like are for "
+	"origins that are named."},
     {NUMBER(workers, AT_START, "8", 1, 256), "REPLICACHE_WORKERS",
 	"threads that serve requests",
 	"A request that waits for the database holds none of them."},

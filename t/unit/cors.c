@@ -30,7 +30,9 @@ an_origin_is_looked_up(void **state)
 	    {"* https://a", "https://a", "https://a"},
 	    {"https://a *", "https://b", "*"},
 	    {"*", "null", ""},
-	    {"null", "null", ""},
+	    {"null", "null", "null"},
+	    {"* null", "null", "null"},
+	    {"null *", "https://a", "*"},
 	    {"*", "", ""},
 	};
 
@@ -85,6 +87,9 @@ pages_of_other_sites_are_told_apart(void **state)
 	    {"*", "https://b", "cross-site", "app.example", true},
 	    {"*", "https://b", "", "app.example", true},
 	    {"* https://b", "https://b", "cross-site", "app.example", false},
+	    /* Which null, any page's, never is. */
+	    {"null", "null", "cross-site", "app.example", true},
+	    {"null", "null", "", "app.example", true},
 	};
 
 	(void)state;
@@ -95,12 +100,64 @@ pages_of_other_sites_are_told_apart(void **state)
 			    cases[i].origin, cases[i].site, cases[i].host);
 }
 
+static void
+a_preflight_is_answered_what_it_asks(void **state)
+{
+#define OURS "authorization, content-type, x-replicache-requestid"
+	static const struct {
+		const char *extra, *requested, *answer;
+	} cases[] = {
+	    {"", "", OURS},
+	    {"X-Token", "", OURS ", X-Token"},
+	    {"", "authorization,content-type,x-replicache-requestid", OURS},
+	    {"", "baggage,sentry-trace,traceparent,tracestate",
+		OURS ", baggage, sentry-trace, traceparent, tracestate"},
+	    {"X-Token", "x-token, Content-Type,\ttraceparent ,,",
+		OURS ", X-Token, traceparent"},
+	    {"", "a,A,a", OURS ", a"},
+	    {"", "!#$%&'*+-.^_`|~9", OURS ", !#$%&'*+-.^_`|~9"},
+	    /* No names. */
+	    {"", "a:b, \"c\", d\r\nSet-Cookie: x, e;f, \xc3\xa9, g/h, (, @",
+		OURS ", x"},
+	};
+	char text[CORS_HEADERS_MAX];
+	static char many[4 * CORS_HEADERS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		size_t n =
+		    cors_headers(cases[i].extra, cases[i].requested, text);
+
+		assert_string_equal(text, cases[i].answer);
+		assert_int_equal(n, strlen(text));
+	}
+	/* What there is no room for is left out, whole. */
+	for (size_t room = 0; room < 64; room++) {
+		memset(many, 'a', room);
+		many[room] = ',';
+		for (size_t i = room + 1; i + 1 < sizeof(many); i++)
+			many[i] = "bcdefghijk,"[i % 11];
+		assert_in_range(cors_headers("", many, text), sizeof(OURS) - 1,
+		    CORS_HEADERS_MAX - 1);
+		assert_string_not_equal(text + strlen(text) - 1, ",");
+	}
+	for (size_t length = 600; length < 800; length++) {
+		memset(many, 'a', length);
+		many[length] = '\0';
+		assert_in_range(
+		    cors_headers("", many, text), 1, CORS_HEADERS_MAX - 1);
+		assert_true(strlen(text) == sizeof(OURS) - 1 ||
+			    strlen(text) == sizeof(OURS) + 1 + length);
+	}
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_origin_is_looked_up),
 	    cmocka_unit_test(pages_of_other_sites_are_told_apart),
+	    cmocka_unit_test(a_preflight_is_answered_what_it_asks),
 	};
 
 	return unit_run(tests);
