@@ -71,6 +71,11 @@ check_settings(const struct settings *settings, struct error *error)
 	if (!is_name(settings->jwt_header, ""))
 		return error_set(error, ERROR_CONFIG,
 		    "jwt_header: not the name of a header");
+	/* These two are no HTTP_... in CGI (RFC 3875 section 4.1.18). */
+	if (strcasecmp(settings->jwt_header, "Content-Type") == 0 ||
+	    strcasecmp(settings->jwt_header, "Content-Length") == 0)
+		return error_set(error, ERROR_CONFIG,
+		    "jwt_header: no web server passes this one on as a header");
 	if (!is_name(settings->jwt_cookie, "_"))
 		return error_set(error, ERROR_CONFIG,
 		    "jwt_cookie: not a name of letters, digits, - and _");

@@ -21,7 +21,7 @@ cors_allow(const char *allowed, const char *origin, int *length_out)
 	const char *found = "";
 
 	*length_out = 0;
-	if (length == 0 || length > CORS_ORIGIN_MAX)
+	if (length == 0 || length > ORIGIN_MAX)
 		return "";
 	while (*allowed != '\0') {
 		size_t entry = strcspn(allowed, " ");

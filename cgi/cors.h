@@ -10,8 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The longest origin that is allowed. */
-#define CORS_ORIGIN_MAX 255
+#include "origin.h"
 
 /* The longest list of headers in the answer to a preflight: those of ours, one
  * that jwt_header names, and a dozen that the page sends. */

@@ -176,7 +176,7 @@ response_error(struct response *response, const struct request *request,
 size_t
 response_head(const struct response *response, size_t body, char *to)
 {
-	char length[64] = "", type[64] = "", cors[128 + CORS_ORIGIN_MAX] = "";
+	char length[64] = "", type[64] = "", cors[128 + ORIGIN_MAX] = "";
 	int n;
 
 	if (body != RESPONSE_UNSIZED && response->status != 204)

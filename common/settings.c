@@ -98,6 +98,8 @@ settings_set(struct settings *settings, const struct setting *setting,
 	if (setting->type == SETTING_CONNINFO &&
 	    conninfo_check(value, &secret, error) < 0)
 		return -1;
+	if (setting->check != NULL && setting->check(value, error) < 0)
+		return -1;
 	if (secret_out != NULL)
 		*secret_out = secret;
 	if (setting->type == SETTING_NUMBER)

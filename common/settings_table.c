@@ -8,7 +8,10 @@
 #include "settings_table.h"
 
 #include <limits.h>
+#include <string.h>
 
+#include "error.h"
+#include "origin.h"
 #include "scan.h"
 #include "settings.h"
 
@@ -34,18 +37,36 @@ static const char *const format_choices[] = {
     [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
 static const char *const bool_choices[] = {"off", "on", NULL};
 
+/* What a token or a header says can't be met by what has a space at an end or a
+ * control character. */
+static int
+check_text(const char *value, struct error *error)
+{
+	size_t length = strlen(value);
+
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
+			return error_set(
+			    error, ERROR_CONFIG, "it has a control character");
+	if (length > 0 && (value[0] == ' ' || value[length - 1] == ' '))
+		return error_set(
+		    error, ERROR_CONFIG, "it begins or ends with a space");
+	return 0;
+}
+
 /* The first members of a row. The name is that of the member of struct
  * settings. */
 #define FIELD(field, type, when)                                               \
 #field, type, when, offsetof(struct settings, field)
-#define STRING(field, when, initial)                                           \
-	FIELD(field, SETTING_STRING, when), initial, 0, 0, NULL
+#define STRING(field, when, initial) CHECKED(field, when, initial, NULL)
+#define CHECKED(field, when, initial, check)                                   \
+	FIELD(field, SETTING_STRING, when), initial, 0, 0, NULL, check
 #define CONNINFO(field, when)                                                  \
-	FIELD(field, SETTING_CONNINFO, when), "", 0, 0, NULL
+	FIELD(field, SETTING_CONNINFO, when), "", 0, 0, NULL, NULL
 #define NUMBER(field, when, initial, min, max)                                 \
-	FIELD(field, SETTING_NUMBER, when), initial, min, max, NULL
+	FIELD(field, SETTING_NUMBER, when), initial, min, max, NULL, NULL
 #define CHOICE(field, when, initial, choices)                                  \
-	FIELD(field, SETTING_CHOICE, when), initial, 0, 0, choices
+	FIELD(field, SETTING_CHOICE, when), initial, 0, 0, choices, NULL
 
 static const struct setting table[] = {
     {CONNINFO(database, AT_START), "REPLICACHE_DATABASE",
@@ -72,20 +93,20 @@ static const struct setting table[] = {
 	"what tokens are signed by: HS256, RS256 or ES256",
 	"It is never taken from the token. With RS256 and ES256 this machine "
 	"needs no secret."},
-    {STRING(jwt_key_file, AT_START, ""), "REPLICACHE_JWT_KEY_FILE",
+    {CHECKED(jwt_key_file, AT_START, "", check_text), "REPLICACHE_JWT_KEY_FILE",
 	"file of the secret (HS256) or of public keys in PEM; read again on "
 	"HUP",
 	"A secret has 32 random bytes or more, and others must not be able to "
 	"read it. Up to 8 public keys may stand below each other, so that the "
 	"signer can change over."},
-    {STRING(jwt_audience, AT_START, ""), "REPLICACHE_JWT_AUDIENCE",
+    {CHECKED(jwt_audience, AT_START, "", check_text), "REPLICACHE_JWT_AUDIENCE",
 	"what a token's aud must be or have among others",
 	"Without it a token that has an aud is refused: it was meant for "
 	"somebody else."},
-    {STRING(jwt_issuer, AT_START, ""), "REPLICACHE_JWT_ISSUER",
+    {CHECKED(jwt_issuer, AT_START, "", check_text), "REPLICACHE_JWT_ISSUER",
 	"what a token's iss must be, unless empty", NULL},
-    {STRING(jwt_subject, AT_START, "sub"), "REPLICACHE_JWT_SUBJECT",
-	"the claim that names the user",
+    {CHECKED(jwt_subject, AT_START, "sub", check_text),
+	"REPLICACHE_JWT_SUBJECT", "the claim that names the user",
 	"Client groups belong to its value, so it must never be given to "
 	"somebody else."},
     {NUMBER(jwt_leeway, AT_HUP, "60", 0, 600), "REPLICACHE_JWT_LEEWAY",
@@ -98,7 +119,8 @@ static const struct setting table[] = {
 	"a cookie that may have the token, as event streams can send no header",
 	"It should be HttpOnly, Secure and SameSite; requests of other sites' "
 	"pages that bring it are refused."},
-    {STRING(allowed_origins, AT_HUP, ""), "REPLICACHE_ALLOWED_ORIGINS",
+    {CHECKED(allowed_origins, AT_HUP, "", origin_check),
+	"REPLICACHE_ALLOWED_ORIGINS",
 	"origins of pages on other hosts that may push and pull, spaces "
 	"between, or *",
 	"An origin is what a browser sends: scheme, host and, unless it is the "

@@ -37,8 +37,11 @@ struct setting {
 	const char *initial;
 	long min, max;
 	const char *const *choices; /* NULL-terminated */
-	const char *environment;    /* the variable: REPLICACHE_ and its name */
-	const char *help;           /* a phrase; the unit stands first */
+	/* What a string must be besides, or NULL: gives -1 with ERROR_CONFIG.
+	 */
+	int (*check)(const char *value, struct error *error);
+	const char *environment; /* the variable: REPLICACHE_ and its name */
+	const char *help;        /* a phrase; the unit stands first */
 	const char *reason; /* sentences: the reason of its default, and what
 			     * to know to choose another; or NULL */
 };

@@ -65,6 +65,7 @@ subtest 'what it does not start with' => sub {
 	$refused->('jwt_subject must be said', $good, 0600, REPLICACHE_JWT_SUBJECT => '');
 	$refused->('jwt_header', $good, 0600, REPLICACHE_JWT_HEADER => 'X-Token: x');
 	$refused->('jwt_header', $good, 0600, REPLICACHE_JWT_HEADER => 'X' x 65);
+	$refused->('jwt_header', $good, 0600, REPLICACHE_JWT_HEADER => 'content-type');
 	is(($start->($good, 0600, REPLICACHE_JWT_HEADER => 'X' x 64))[0], 0, 'a name that just fits');
 	$refused->('jwt_cookie', $good, 0600, REPLICACHE_JWT_COOKIE => 'a;b');
 	$refused->('REPLICACHE_AUTH', $good, 0600, REPLICACHE_AUTH => 'JWT');

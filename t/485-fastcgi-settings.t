@@ -45,6 +45,25 @@ sub dumped
 	return { map { /^(\w+) = (.*?)  # (.*)$/ ? ($1 => $2, "$1 from" => $3) : () } split /\n/, $out };
 }
 
+# t/127 has more of them.
+subtest 'what can never be met' => sub {
+	for my $case ([ allowed_origins => 'https://app.example/', 'write https://app.example' ],
+		[ allowed_origins => 'https://a.example https://App.example:443', 'write https://app.example' ],
+		[ allowed_origins => 'https://*.app.example', 'name each one' ],
+		[ allowed_origins => 'app.example', 'write https://app.example' ],
+		[ jwt_issuer => 'https://login.example ', 'ends with a space' ],
+		[ jwt_audience => ' todo', 'begins or ends with a space' ],
+		[ jwt_subject => "sub\t", 'control character' ]) {
+		my ($name, $value, $told) = @$case;
+		my ($code, $out) = run(qq(auth = none\n$name = "$value"\n));
+		is($code, 1, "$name = '$value'");
+		like($out, qr/error \Q$file\E:2: $name: .*\Q$told\E/, 'is refused, with its line');
+		($code, $out) = run("auth = none\n", environment => { 'REPLICACHE_' . uc $name => $value });
+		like($out, qr/error REPLICACHE_\U$name\E: .*\Q$told\E/, 'or its variable');
+	}
+	is((run(qq(auth = none\nallowed_origins = "https://a.example null http://localhost:3000"\n)))[0], 0, 'what can is taken');
+};
+
 subtest 'the file is heard' => sub {
 	my $got = dumped(<<'CONF');
 # A comment, "with quotes and = signs

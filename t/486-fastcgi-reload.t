@@ -96,6 +96,7 @@ subtest 'a file that is wrong' => sub {
 	my $program = start("max_body = 1024\n");
 	for my $bad ([ "max_body = 10000\nnonsense = 3\n", qr/error \Q$file\E:2: no such setting/ ],
 		[ "max_body = 10000\nlog_level = 'debug\n", qr/error \Q$file\E:2: / ],
+		[ "max_body = 10000\nallowed_origins = https://a.example/\n", qr/error \Q$file\E:2: allowed_origins: .*write https:/ ],
 		[ "max_body = 1\n", qr/error \Q$file\E:1: max_body: a whole number/ ]) {
 		my $log = reload($program, $bad->[0]);
 		like($log, $bad->[1], 'is told');
