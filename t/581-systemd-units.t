@@ -43,7 +43,7 @@ subtest 'the units' => sub {
 	my $program = program();
 	my $service = unit('service');
 	my $installed = '/usr/local/libexec/replicache-fcgi/replicache.fcgi';
-	is(scalar(() = $service =~ /\Q$installed\E --config \S+/g), 2, 'run the program, with its settings');
+	is(scalar(() = $service =~ /\Q$installed\E --config \S+/g), 3, 'run the program, with its settings');
 	$service =~ s/\Q$installed\E/$program/g;
 	my $file = spew(workdir() . '/replicache.service', $service);
 	my $socket = spew(workdir() . '/replicache.socket', unit('socket'));
@@ -61,6 +61,33 @@ subtest 'the units' => sub {
 	$arguments =~ s/\Q\/etc\/replicache.conf\E/$settings/;
 	($code, $text) = run($program, split ' ', $arguments);
 	is($code, 0, 'good settings are checked before the start') or diag($text);
+
+	# What ExecReload says, a command after the other, as systemd runs them.
+	my @reload = $service =~ /^ExecReload=(.*)$/mg;
+	my $server = Rig::Program->start(-arguments => [ '--config', $settings ]);
+	$server->request(Rig::Program::params('GET', '/health'), '');
+	my $reload = sub {
+		$server->new_log;
+		for my $line (@reload) {
+			$line =~ s/\Q\/etc\/replicache.conf\E/$settings/;
+			$line =~ s/\$MAINPID/${\ $server->pid}/;
+			my ($code, $text) = run('/bin/sh', '-c', $line);
+			return ($code, $text) if $code != 0;
+		}
+		return (0, '');
+	};
+	is(($reload->())[0], 0, 'they are read again');
+	wait_until(sub { $server->log =~ /were read again/ }, 'that', 10);
+	for my $bad (qw(max_body=1 nonsense=1 allowed_origins=https://App.example/ auth=jwt)) {
+		my %setting = (%environment, REPLICACHE_AUTH => 'none');
+		Rig::Program::write_settings($settings, %setting);
+		spew($settings, slurp($settings) =~ s/^auth.*\n//mr . ($bad =~ /^auth/ ? '' : "auth = none\n") . "$bad\n");
+		my ($code, $text) = $reload->();
+		is($code, 1, "a reload by $bad fails");
+		like($text, qr/replicache: error /, 'and says why');
+		is($server->new_log, '', 'nothing reached the program');
+	}
+	is($server->stop, 0, 'ended in order');
 };
 
 for my $how ('--inetd', '') {

@@ -220,6 +220,14 @@ subtest 'apt install, three commands, a chat, purge' => sub {
 	# This machine may not have as many descriptors as the unit asks for.
 	unlike($there->(qw(journalctl --no-pager -u replicache.service)), qr/\b(?:warning (?!.*NOFILE)|error|failed)\b/i,
 		'and has nothing to complain of');
+	my $settings = '/etc/replicache/replicache.conf';
+	$there->('sh', '-c', "echo 'nonsense = 1' >> $settings");
+	isnt(($machine->run(qw(systemctl reload replicache.service)))[0], 0, 'a reload with a bad setting fails');
+	like($there->(qw(journalctl --no-pager -p err -u replicache.service)), qr/no such setting/,
+		'and the journal has why, as an error');
+	is($machine->request(8080, 'GET', '/replicache/health')->{status}, 200, 'the program goes on');
+	$there->('sed', '-i', '/^nonsense/d', $settings);
+	$there->(qw(systemctl reload replicache.service));
 
 	$there->(qw(apt-get -qy remove replicache-fcgi replicache-fcgi-admin));
 	is(($machine->run(qw(systemctl is-active replicache.socket replicache.service)))[1], "inactive\ninactive\n", 'removed, it is stopped');
