@@ -6,7 +6,7 @@
 # behind .Dl.
 #
 #	for my $block (Rig::Document::blocks("$top/README.md")) {
-#		... $block->{text}; {line}, where it begins; {before}, the line before it
+#		... $block->{text}; {line}, where it begins; {before}, the paragraph before it
 #	}
 
 package Rig::Document;
@@ -52,7 +52,7 @@ sub indented_blocks
 			$block[-1]{text} .= "\n" if $open;
 		} else {
 			$open = 0;
-			$paragraph = $line;
+			$paragraph = $above eq '' ? $line : "$paragraph\n$line";
 		}
 		$above = $line =~ s/^\s+$//r;
 	}

@@ -192,6 +192,7 @@ sub install_app
 	symlink srcdir() . '/schema', "$self->{folder}/schema" or die "symlink: $!";
 	my $settings = spew("$self->{folder}/etc/replicache.conf", qq(auth = none\ndatabase = "dbname=app user=app"\n));
 	chmod 0600, $settings;
+	$self->{settings} = $settings;
 }
 
 # The text with the paths of this place.
@@ -207,7 +208,7 @@ sub environment
 	my ($self) = @_;
 	return (PATH => "$stubs:$prefix/sbin:$prefix/libexec/replicache-fcgi:" . builddir() . '/admin:'
 	    . builddir() . "/cgi:$ENV{PATH}:/usr/sbin:/sbin", HOME => $self->{folder}, PGHOST => $cluster->{folder},
-	    CONFIG_SITE => $config_site, MAKEFLAGS => '', $self->{user} eq 'root' ? () : (PGUSER => $self->{user}));
+	    (defined $self->{settings} ? (REPLICACHE_CONFIG => $self->{settings}) : ()), CONFIG_SITE => $config_site, MAKEFLAGS => '', $self->{user} eq 'root' ? () : (PGUSER => $self->{user}));
 }
 
 # Runs commands. Returns what they said if one fails, else ''. A server stays: it is
