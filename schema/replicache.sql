@@ -22,6 +22,8 @@
 --     replicache_client            tab, and its last mutation that was applied;
 --                                  a view of replicache_client_step
 --     replicache_table             table that syncs
+--     replicache_source            other table on which depends what clients see of one
+--     replicache_pending           row that a change elsewhere concerns, within it
 --     replicache_mutator           mutation that clients may call
 --     replicache_schema_version    schemaVersions whose pushes and pulls are
 --                                  accepted; no row = all
@@ -37,6 +39,7 @@
 --     replicache_register_table(table, prefix =>, view =>, omit =>,
 --       audience =>)
 --     replicache_unregister_table(table)
+--     replicache_watch(table, source, condition), replicache_unwatch(table, source)
 --     replicache_register_mutator(name, function)
 --     replicache_unregister_mutator(name)
 --     replicache_user_id(), _claim(name)
@@ -203,6 +206,38 @@ create table if not exists replicache_table (
   code       text not null,
   per_user_given  boolean,
   per_user_reason text
+);
+
+-- What the audience, view or policies of a registered table read, and how its
+-- changes are noticed: see replicache_watch().
+--
+-- condition   which rows of the table a row of the source belongs to, as given; null
+--             if the source needs no watch
+-- expression  the condition as Postgres understands it
+-- columns     of the source that it names
+-- automatic   it is that of a foreign key
+-- code        of the triggers, as installed
+create table if not exists replicache_source (
+  id         int primary key,
+  table_name regclass not null,
+  source     regclass not null,
+  condition  text,
+  automatic  boolean not null,
+  expression text,
+  columns    text[],
+  code       text,
+  unique (table_name, source)
+);
+
+-- Within a statement that changes a source: the rows that it concerns, by their
+-- primary key, and who saw them before. Empty otherwise.
+create unlogged table if not exists replicache_pending (
+  watch int not null,
+  depth int not null,
+  key   text collate "C" not null,
+  pk    jsonb not null,
+  users text[] not null,
+  primary key (watch, depth, key)
 );
 
 -- function  with its schema and argument, as text: pg_upgrade refuses regproc
@@ -1981,9 +2016,12 @@ returns void
 language plpgsql volatile set search_path from current
 as $$
 declare
+  fresh boolean := not exists (select from replicache_table as r
+    where r.table_name = replicache_register_table.table_name);
   reason text := replicache_register_quietly(table_name, prefix, view, omit,
     audience, per_user);
 begin
+  perform replicache_watch_sources(table_name, fresh);
   if reason is not null then
     raise notice 'what clients see of % may depend on the user', table_name
       using detail = format('It uses %s, of which is not known that it gives '
@@ -2164,6 +2202,8 @@ begin
   if exists (select from pg_class where oid = registered.table_name) then
     execute replicache_drop_triggers_code(registered.table_name);
   end if;
+  perform replicache_unwatch_source(s) from replicache_source as s
+    where s.table_name = registered.table_name;
   perform replicache_drop_functions(registered.id);
   delete from replicache_table where id = registered.id;
 end
@@ -2172,7 +2212,7 @@ $$;
 
 -- replicache_forget_dropped() returns void
 --
--- Internal: unregisters the tables that were dropped.
+-- Internal: unregisters the tables that were dropped, and forgets dropped sources.
 
 create or replace function replicache_forget_dropped() returns void
 language plpgsql volatile set search_path from current
@@ -2180,6 +2220,8 @@ as $$
 begin
   perform replicache_forget(r) from replicache_table as r
     where not exists (select from pg_class as c where c.oid = r.table_name);
+  perform replicache_unwatch_source(s) from replicache_source as s
+    where not exists (select from pg_class as c where c.oid = s.source);
 end
 $$;
 
@@ -2331,6 +2373,738 @@ begin
   get diagnostics touched = row_count;
   perform set_config('replicache.touching', 'off', true);
   return touched;
+end
+$$;
+
+
+----------------------------------------------------------------------------
+-- Who may see what, when it changes elsewhere
+----------------------------------------------------------------------------
+
+-- An audience, a view and row policies read other tables, their sources: the list
+-- that an item is on, the members of that list. A watch has a change of a source
+-- reach the rows of the registered table that it concerns:
+--
+--     zz_replicache_watch_lock    before any statement  takes the lock
+--     zz_replicache_watch_N       before each row       notes the rows of the table
+--                                                       that belong to the source's
+--                                                       row, as it was and as it
+--                                                       will be, and who sees them
+--     zz_replicache_watched_N     after any statement   compares: who lost a row is
+--                                                       told to forget its key, and
+--                                                       where somebody gained it,
+--                                                       it gets a new version
+--     zz_replicache_watch_empty   after truncate        raises the floor
+--
+-- What is noted is kept in replicache_pending, and not in the transition tables of
+-- Postgres: these have no row that ON CONFLICT DO NOTHING left out, and who saw the
+-- rows before can't be found out any more when they are there. Rows are noted
+-- before the foreign keys cascade, since those are triggers after each row. What a
+-- statement noted is kept apart by the depth of triggers: one that is run by a
+-- trigger within another ends before it. (The triggers after a statement that
+-- cascades are run with those of the statement it comes from, at its depth. And a
+-- function that is called by an update of a source must not update it as well: the
+-- two are of the same depth.) Of a row that is noted twice the first counts, as
+-- nothing had changed then.
+--
+-- An update that leaves alone the columns that matter is none.
+
+
+-- replicache_sources(registered replicache_table)
+--   returns table (source oid, times bigint, audience boolean, value boolean,
+--     what text)
+--
+-- Internal: what the audience, the view and the row policies of a registered table
+-- read, down through views. `times`: how often, at most in one of them, as in a
+-- join with itself. `audience`: the audience reads it; `value`: the view or a
+-- policy does. `what`: null for a table that can be watched, else why it can't be.
+-- The registered table itself is a source if it is read more than once.
+--
+-- What a function reads is known only if its body is bound (RETURN, BEGIN ATOMIC);
+-- of another one that reads anything, the row names the function.
+
+create or replace function replicache_sources(registered replicache_table)
+returns table (source oid, times bigint, audience boolean, value boolean,
+  what text)
+language sql stable set search_path from current
+as $$
+  with recursive used (class, object, root, times, path) as (
+    select 'pg_class'::regclass::oid, root.oid, root.name, 1::bigint,
+      array[root.oid]
+    from (values (registered.audience::oid, 'audience'),
+      (coalesce(registered.view, registered.table_name)::oid, 'value'))
+      as root (oid, name)
+    where root.oid is not null
+    union all
+    select found.class, found.object, u.root, u.times * found.times,
+      u.path || found.object
+    from used as u cross join lateral (
+      -- Of the queries that a union joins, none reads what the others read.
+      select 'pg_class'::regclass::oid as class, object,
+        case when apart then max(times) else sum(times) end::bigint as times
+      from (
+        select m[1]::oid as object, rule.apart, count(*) as times
+        from pg_rewrite as r
+          join pg_class as c on c.oid = r.ev_class and c.relkind = 'v'
+          cross join lateral (
+            select count(*) filter (where m[1] = 'SETOPERATIONSTMT') > 0
+              and count(*) filter (where m[1] = 'QUERY')
+                = count(*) filter (where m[1] = 'SETOPERATIONSTMT') + 2 as apart
+            from regexp_matches(r.ev_action::text,
+              '\{(QUERY|SETOPERATIONSTMT) ', 'g') as m) as rule
+          cross join regexp_split_to_table(r.ev_action::text, '\{QUERY ')
+            with ordinality as query (text, n)
+          cross join regexp_matches(query.text,
+            '(?<!RTEPERMISSIONINFO ):relid (\d+) ', 'g') as m
+        where u.class = 'pg_class'::regclass and r.ev_class = u.object
+          and r.ev_type = '1' and m[1]::oid <> r.ev_class
+        group by m[1], rule.apart, query.n) as read
+      group by object, apart
+      union all
+      select 'pg_proc'::regclass, p.oid, 1
+      from pg_rewrite as r
+        join pg_class as c on c.oid = r.ev_class and c.relkind = 'v'
+        join pg_depend as d
+          on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        join pg_proc as p
+          on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+      where u.class = 'pg_class'::regclass and r.ev_class = u.object
+      group by p.oid
+      union all
+      -- Policies, and functions with a bound body.
+      select d.refclassid, d.refobjid, 1
+      from pg_depend as d left join pg_policy as o
+        on d.classid = 'pg_policy'::regclass and o.oid = d.objid
+      where (u.class = 'pg_class'::regclass and o.polrelid = u.object
+          and (select relrowsecurity from pg_class where oid = u.object)
+          and d.refobjid <> u.object
+        or u.class = 'pg_proc'::regclass
+          and d.classid = 'pg_proc'::regclass and d.objid = u.object)
+        and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+      group by d.refclassid, d.refobjid
+    ) as found
+    where found.object <> all (u.path)
+  ), total as (
+    select class, object, root, sum(times)::bigint as times
+    from used group by class, object, root
+  ), found as (
+    select class, object, max(t.times) as times,
+      bool_or(root = 'audience') as audience, bool_or(root = 'value') as value
+    from total as t
+    where object <> registered.table_name or t.times > 1
+    group by class, object
+  )
+  select f.object, f.times, f.audience, f.value,
+    case
+      when c.relkind = 'r' and not c.relispartition and not c.relhassubclass
+        then null
+      when c.relkind = 'm' then 'It is a materialized view.'
+      else 'It is no ordinary table.'
+    end
+  from found as f join pg_class as c on c.oid = f.object
+  where f.class = 'pg_class'::regclass and c.relkind in ('r', 'm', 'f', 'p')
+    and c.relnamespace <> 'pg_catalog'::regnamespace
+  union all
+  select f.object, f.times, f.audience, f.value,
+    'It is a function, and what it reads is not known.'
+  from found as f join pg_proc as p on p.oid = f.object
+    join pg_language as l on l.oid = p.prolang
+  where f.class = 'pg_proc'::regclass and p.oid >= 16384
+    and p.proname !~ '^replicache_' and p.prosqlbody is null
+    and p.provolatile <> 'i'
+    and (l.lanname not in ('sql', 'plpgsql')
+         or p.prosrc ~* '\m(from|join|table|execute)\M');
+$$;
+
+
+-- replicache_reads(class oid, object oid)
+--   returns table (refclassid oid, refobjid oid, refobjsubid int, whole boolean)
+--
+-- Internal: the tables, columns, views and functions that a view, the row policies
+-- of a table, or a function with a bound body depend on. `whole`: it takes rows as
+-- a whole.
+
+create or replace function replicache_reads(class oid, object oid)
+returns table (refclassid oid, refobjid oid, refobjsubid int, whole boolean)
+language sql stable set search_path from current
+as $$
+  select d.refclassid, d.refobjid, d.refobjsubid, case d.classid
+      when 'pg_rewrite'::regclass then r.ev_action::text ~ ':varattno 0 '
+      when 'pg_policy'::regclass then concat(o.polqual, o.polwithcheck)
+        ~ ':varattno 0 '
+      else p.prosqlbody::text ~ ':varattno 0 '
+    end
+  from pg_depend as d
+    left join pg_rewrite as r
+      on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
+    left join pg_policy as o
+      on d.classid = 'pg_policy'::regclass and o.oid = d.objid
+    left join pg_proc as p
+      on d.classid = 'pg_proc'::regclass and p.oid = d.objid
+  where (class = 'pg_class'::regclass and object in (r.ev_class, o.polrelid)
+      or class = 'pg_proc'::regclass and p.oid = object)
+    and (d.refclassid <> class or d.refobjid <> object)
+    and d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass);
+$$;
+
+
+-- replicache_source_columns(registered replicache_table, source regclass,
+--   named text[]) returns text[]
+--
+-- Internal: the columns of a source that matter: those that the audience, the view
+-- and the policies use, and those that are named besides; all if one of them takes
+-- the row as a whole, or none is known to use the source.
+
+create or replace function replicache_source_columns(
+  registered replicache_table, source regclass, named text[])
+returns text[]
+language sql stable set search_path from current
+as $$
+  with recursive used (class, object) as (
+    select 'pg_class'::regclass::oid, root.oid
+    from (values (registered.audience::oid), (registered.view::oid),
+      (registered.table_name::oid)) as root (oid)
+    where root.oid is not null
+    union
+    select d.refclassid, d.refobjid
+    from used as u cross join lateral replicache_reads(u.class, u.object) as d
+  ), columns (attnum, whole) as (
+    select d.refobjsubid, d.whole
+    from used as u cross join lateral replicache_reads(u.class, u.object) as d
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = source
+  )
+  select array_agg(a.attname::text order by a.attnum)
+  from pg_attribute as a
+  where a.attrelid = source and a.attnum > 0 and not a.attisdropped
+    and ((select bool_or(whole) is not false from columns)
+      or not exists (select from columns where attnum > 0)
+      or a.attname = any (named)
+      or a.attnum in (select attnum from columns));
+$$;
+
+
+-- replicache_foreign_condition(table_name regclass, source regclass) returns text
+--
+-- Internal: the condition by which a foreign key joins the two; null unless exactly
+-- one does.
+
+create or replace function replicache_foreign_condition(
+  table_name regclass, source regclass)
+returns text
+language sql stable set search_path from current
+as $$
+  select case when count(*) = 1 and table_name <> source then min(
+    (select string_agg(format('%I.%I %s %I.%I',
+          (select relname from pg_class where oid = c.confrelid), theirs.attname,
+          replicache_operator(k.same),
+          (select relname from pg_class where oid = c.conrelid), ours.attname),
+          ' and ' order by ours.attnum)
+     from unnest(c.conkey, c.confkey, c.conpfeqop) as k (ours, theirs, same)
+       join pg_attribute as ours
+         on ours.attrelid = c.conrelid and ours.attnum = k.ours
+       join pg_attribute as theirs
+         on theirs.attrelid = c.confrelid and theirs.attnum = k.theirs)) end
+  from pg_constraint as c
+  where c.contype = 'f' and (c.conrelid, c.confrelid)
+    in ((table_name, source), (source, table_name));
+$$;
+
+
+-- replicache_watch_condition(table_name regclass, source regclass, condition text,
+--   out expression text, out columns text[])
+--
+-- Internal: the condition as Postgres understands it, with each name qualified, and
+-- the columns of the source that it names. Raises unless it is one expression, a
+-- boolean, over the columns of both: a name without its table that is a column of
+-- both is ambiguous. It is opened as a cursor first, which takes one statement and
+-- runs nothing, and in brackets of two kinds, so that it can't close them.
+
+create or replace function replicache_watch_condition(
+  table_name regclass, source regclass, condition text,
+  out expression text, out columns text[])
+language plpgsql volatile set search_path from current
+as $$
+declare
+  one name := (select relname from pg_class where oid = table_name);
+  -- A table that is joined with itself.
+  other name := coalesce(nullif((select relname from pg_class
+    where oid = source), one), 'source');
+  tables text := format('%s as %I, %s as %I', replicache_qualified(table_name),
+    one, replicache_qualified(source), other);
+  probe refcursor;
+begin
+  for i in 1 .. 2 loop
+    open probe for execute format(case i
+        when 1 then E'select from %s where coalesce((%s\n), false)'
+        else E'select from %s where (array[(%s\n), false])[1]' end,
+      tables, condition);
+    close probe;
+  end loop;
+  execute format(E'create view replicache_probe as\n'
+    'select (%s\n) as is_watched from %s', condition, tables);
+  expression := (regexp_match(pg_get_viewdef('replicache_probe'::regclass),
+    '^ SELECT (.*) AS is_watched\n   FROM '))[1];
+  columns := array(select a.attname::text
+    from pg_rewrite as r
+      join pg_depend as d on d.classid = 'pg_rewrite'::regclass
+        and d.objid = r.oid and d.refclassid = 'pg_class'::regclass
+      join pg_attribute as a
+        on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where r.ev_class = 'replicache_probe'::regclass and d.refobjid = source
+      and a.attnum > 0);
+  drop view replicache_probe;
+  if exists (select from pg_attribute where attrelid = source
+             and attname = any (columns) and attgenerated <> '') then
+    raise 'the condition names a column of % that is generated', source
+      using errcode = 'feature_not_supported',
+        hint = 'It is not computed yet when the row is looked at: name the '
+          'columns that it is made of.';
+  end if;
+end
+$$;
+
+
+-- replicache_viewers_code(registered replicache_table, row_name text) returns text
+--
+-- Internal: the array of the users who may see the row called row_name; nobody, if
+-- there is no audience.
+
+create or replace function replicache_viewers_code(
+  registered replicache_table, row_name text)
+returns text
+language sql stable set search_path from current
+as $$
+  select case when registered.audience is null then '''{}''::text[]'
+    else format(E'array(select distinct a.viewer::text from %s as a\n'
+        '          where %s and a.viewer is not null)',
+      replicache_qualified(registered.audience),
+      replicache_key_match(registered.table_name, 'a', row_name)) end;
+$$;
+
+
+-- replicache_note_code(registered replicache_table, watch replicache_source,
+--   row_name text) returns text
+--
+-- Internal: the statement that notes the rows of the table that belong to the row
+-- of the source called row_name, and who sees them.
+
+create or replace function replicache_note_code(
+  registered replicache_table, watch replicache_source, row_name text)
+returns text
+language sql stable set search_path from current
+as $$
+  select format(E'    insert into replicache_pending\n'
+      '      select %s, pg_trigger_depth(), %s,\n'
+      '        jsonb_build_object(%s), %s\n'
+      '      from (select %5$I.* from %6$s as %5$I, (select %7$s.*) as %8$I\n'
+      '            where %9$s) as t\n'
+      '      on conflict do nothing;\n',
+    watch.id,
+    replicache_key(registered.table_name, registered.prefix, 't'),
+    (select string_agg(format('%L, t.%I', a.attname, a.attname), ', ')
+     from pg_index as i join pg_attribute as a
+       on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+     where i.indrelid = registered.table_name and i.indisprimary),
+    replicache_viewers_code(registered, 't'),
+    t.relname, replicache_qualified(registered.table_name), row_name,
+    coalesce(nullif(s.relname, t.relname), 'source'), watch.expression)
+  from pg_class as t, pg_class as s
+  where t.oid = registered.table_name and s.oid = watch.source;
+$$;
+
+
+-- replicache_watch_code(registered replicache_table, watch replicache_source)
+--   returns text
+--
+-- Internal: the statements that create the triggers of a watch and their functions.
+-- These do nothing when the table is not there (any more): whoever writes to the
+-- source is not stopped by it.
+--
+-- If only the audience reads the source, a row gets a new version where somebody
+-- gained it; if the view or a policy does, in any case. To have the row sent to all
+-- who see it because a few gained it can cost more than to have these few start
+-- over: that is done beyond 1,000 rows sent for nothing for each of them.
+
+create or replace function replicache_watch_code(
+  registered replicache_table, watch replicache_source)
+returns text
+language plpgsql stable set search_path from current
+as $$
+declare
+  target text := replicache_qualified(registered.table_name);
+  source text := replicache_qualified(watch.source);
+  name text := format('%I.replicache_watch_%s_', current_schema(), watch.id);
+  definer text := 'security definer set search_path from current';
+  there text := format('to_regclass(%L) is not null', target);
+  mine text := format('watch = %s and depth >= pg_trigger_depth()', watch.id);
+  value boolean := registered.audience is null or coalesce((select s.value
+    from replicache_sources(registered) as s where s.source = watch.source),
+    true);
+  columns text[] := replicache_source_columns(registered, watch.source,
+    watch.columns);
+  key_columns text := (select string_agg(format('%I %s', a.attname,
+      format_type(a.atttypid, a.atttypmod)), ', ')
+    from pg_index as i join pg_attribute as a
+      on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+    where i.indrelid = registered.table_name and i.indisprimary);
+begin
+  return replicache_define(name || 'before', definer, format($code$
+begin
+  if tg_op = 'UPDATE' and not (%s *<> %s) then
+    return new;
+  end if;
+  if %s then
+    if tg_op <> 'INSERT' then
+%s    end if;
+    if tg_op <> 'DELETE' then
+%s    end if;
+  end if;
+  if tg_op = 'DELETE' then
+    return old;
+  end if;
+  return new;
+end
+$code$,
+      format('row(%s)::record', (select string_agg(format('old.%I', c), ', ')
+        from unnest(columns) as c)),
+      format('row(%s)::record', (select string_agg(format('new.%I', c), ', ')
+        from unnest(columns) as c)),
+      there, replicache_note_code(registered, watch, 'old'),
+      replicache_note_code(registered, watch, 'new')))
+    || replicache_define(name || 'after', definer, format($code$
+declare
+  needless_max constant bigint := 1000;
+  version bigint;
+  changed jsonb[];
+  gained text[];
+  needless bigint;
+begin
+  if not exists (select from replicache_pending where %1$s) or not %2$s then
+    return null;
+  end if;
+  version := replicache_next_version();
+  with noted as (
+    select p.key, p.pk, p.users as before, %3$s as after
+    from replicache_pending as p
+      cross join lateral jsonb_to_record(p.pk) as k (%4$s)
+    where %1$s
+  ), lost as (
+    insert into replicache_hidden
+      select version, key, array(select unnest(before)
+        except select unnest(after))
+      from noted where not before <@ after
+  )
+  select array_agg(pk), coalesce(sum(cardinality(after)), 0)
+    into changed, needless
+    from noted where %5$s;
+  if changed is not null and not %6$s then
+    select array_agg(distinct u), needless - count(*) into gained, needless
+      from replicache_pending as p
+        cross join lateral jsonb_to_record(p.pk) as k (%4$s)
+        cross join lateral unnest(%3$s) as u
+      where %1$s and u <> all (p.users);
+    if needless > needless_max * cardinality(gained) then
+      perform replicache_touch(gained);
+      changed := null;
+    end if;
+  end if;
+  delete from replicache_pending where %1$s;
+  if changed is not null then
+    perform set_config('replicache.touching', 'on', true);
+    update %7$s as t set version = t.version
+      from unnest(changed) as p (pk)
+        cross join lateral jsonb_to_record(p.pk) as k (%4$s)
+      where %8$s%9$s;
+    perform set_config('replicache.touching', 'off', true);
+  end if;
+  return null;
+end
+$code$, mine, there, replicache_viewers_code(registered, 'k'), key_columns,
+      case when value then 'true' else 'not after <@ before' end,
+      value::text, target,
+      replicache_key_match(registered.table_name, 't', 'k'),
+      case when registered.soft then ' and t.deleted is not true' else '' end))
+    || format($code$
+create or replace trigger zz_replicache_watch_lock
+  before insert or update or delete or truncate on %1$s
+  for each statement execute function %2$I.replicache_trigger_lock();
+create or replace trigger zz_replicache_watch_empty after truncate on %1$s
+  for each statement execute function %2$I.replicache_trigger_truncate();
+create or replace trigger zz_replicache_watch_%3$s
+  before insert or update or delete on %1$s
+  for each row execute function %4$sbefore();
+create or replace trigger zz_replicache_watched_%3$s
+  after insert or update or delete on %1$s
+  for each statement execute function %4$safter();
+$code$, source, current_schema(), watch.id, name);
+end
+$$;
+
+
+-- replicache_unwatch_source(watch replicache_source) returns void
+--
+-- Internal: drops the triggers of a watch, their functions, and the row.
+
+create or replace function replicache_unwatch_source(watch replicache_source)
+returns void
+language plpgsql volatile set search_path from current
+set client_min_messages = warning
+as $$
+declare
+  source text := replicache_qualified(watch.source);
+begin
+  delete from replicache_source as s where s.id = watch.id;
+  if source is not null then
+    execute format('drop trigger if exists zz_replicache_watch_%s on %s',
+      watch.id, source);
+    execute format('drop trigger if exists zz_replicache_watched_%s on %s',
+      watch.id, source);
+    if not exists (select from replicache_source as s
+        where s.source = watch.source and s.expression is not null) then
+      execute format('drop trigger if exists zz_replicache_watch_lock on %s',
+        source);
+      execute format('drop trigger if exists zz_replicache_watch_empty on %s',
+        source);
+    end if;
+  end if;
+  execute format('drop function if exists %I.replicache_watch_%s_before()',
+    current_schema(), watch.id);
+  execute format('drop function if exists %I.replicache_watch_%s_after()',
+    current_schema(), watch.id);
+end
+$$;
+
+
+-- replicache_set_watch(registered replicache_table, watch replicache_source,
+--   fresh boolean) returns void
+--
+-- Internal: installs a watch, or brings it up to date. Where it was not there
+-- before, or its triggers were not, nobody knows what clients missed, so they start
+-- over; unless the table is fresh, and no client has any of it, or nobody asked for
+-- the watch, as when the database is upgraded: then they would all come at once.
+
+create or replace function replicache_set_watch(
+  registered replicache_table, watch replicache_source, fresh boolean)
+returns void
+language plpgsql volatile set search_path from current
+set client_min_messages = warning
+as $$
+declare
+  before replicache_source;
+  free int := (select coalesce(max(id), 0) + 1 from replicache_source);
+  understood record;
+  lost text;
+begin
+  select * into before from replicache_source as s
+    where s.table_name = watch.table_name and s.source = watch.source;
+  if watch.condition is null then
+    perform replicache_unwatch_source(before) where before.id is not null;
+    insert into replicache_source (id, table_name, source, automatic)
+      values (free, watch.table_name, watch.source, false);
+    return;
+  end if;
+
+  understood := replicache_watch_condition(watch.table_name, watch.source,
+    watch.condition);
+  watch.id := coalesce(before.id, free);
+  watch.expression := understood.expression;
+  watch.columns := understood.columns;
+  watch.code := replicache_watch_code(registered, watch);
+  lost := replicache_missing_watch(before);
+  if watch is distinct from before or lost is not null then
+    delete from replicache_source as s where s.id = watch.id;
+    insert into replicache_source select watch.*;
+    execute watch.code;
+    if not fresh and (lost is not null or not watch.automatic
+          and before.expression is distinct from watch.expression) then
+      update replicache_state set floor = replicache_next_version();
+    end if;
+  end if;
+end
+$$;
+
+
+-- replicache_missing_watch(watch replicache_source) returns text
+--
+-- Internal: the names of its triggers that are dropped or disabled; null if none is.
+
+create or replace function replicache_missing_watch(watch replicache_source)
+returns text
+language sql stable set search_path from current
+as $$
+  select string_agg(name[1], ', ' order by name[1])
+  from regexp_matches(watch.code,
+      'create or replace trigger (zz_replicache_\w+)', 'g') as name
+  where not exists (select from pg_trigger
+    where tgrelid = watch.source and tgname = name[1]
+      and tgenabled in ('O', 'A'));
+$$;
+
+
+-- replicache_unwatched(registered replicache_table)
+--   returns table (source text, why text, advice text)
+--
+-- Internal: the sources of a registered table whose changes nobody notices, and what
+-- to do about each.
+
+create or replace function replicache_unwatched(registered replicache_table)
+returns table (source text, why text, advice text)
+language sql stable set search_path from current
+as $$
+  select case when f.what like 'It is a function%' then f.source::regprocedure::text
+      else f.source::regclass::text end,
+    case
+      when f.what is not null then f.what
+      when f.source = registered.table_name then 'It is joined with itself.'
+      when f.times > 1 then 'It is read more than once.'
+      else 'No one foreign key joins the two.'
+    end,
+    case
+      when f.what is not null then format('Call replicache_touch(%L, ...) '
+        'before what it reads changes.', registered.table_name)
+      else format('select replicache_watch(%L, %L, ''%I. ... = %I. ...'')',
+        registered.table_name, f.source::regclass,
+        (select relname from pg_class where oid = registered.table_name),
+        coalesce(nullif((select relname from pg_class where oid = f.source),
+          (select relname from pg_class where oid = registered.table_name)),
+          'source'))
+    end
+  from replicache_sources(registered) as f
+  where not exists (select from replicache_source as s
+    where s.table_name = registered.table_name and s.source = f.source
+      and (f.what is null or f.what not like 'It is a function%'));
+$$;
+
+
+-- replicache_watch_sources(table_name regclass, fresh boolean) returns void
+--
+-- Internal: after a table was registered (again): watches the sources that one
+-- foreign key joins to it, brings the watches that are there up to date, and names
+-- the sources that nobody watches.
+
+create or replace function replicache_watch_sources(
+  table_name regclass, fresh boolean)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  registered replicache_table;
+  watch replicache_source;
+  found_source record;
+begin
+  select * into registered from replicache_table as r
+    where r.table_name = replicache_watch_sources.table_name;
+  for watch in select * from replicache_source as s
+      where s.table_name = registered.table_name order by s.id loop
+    if not exists (select from pg_class where oid = watch.source)
+       or watch.automatic and (
+         replicache_foreign_condition(registered.table_name, watch.source)
+           is null
+         or not exists (select from replicache_sources(registered) as f
+           where f.source = watch.source and f.times = 1)) then
+      perform replicache_unwatch_source(watch);
+    elsif watch.condition is not null then
+      if watch.automatic then
+        watch.condition := replicache_foreign_condition(registered.table_name,
+          watch.source);
+      end if;
+      perform replicache_set_watch(registered, watch, fresh);
+    end if;
+  end loop;
+
+  for watch in
+    select null::int, registered.table_name, f.source::regclass,
+      replicache_foreign_condition(registered.table_name, f.source), true
+    from replicache_sources(registered) as f
+    where f.what is null and f.times = 1
+      and replicache_foreign_condition(registered.table_name, f.source)
+        is not null
+      and not exists (select from replicache_source as s
+        where s.table_name = registered.table_name and s.source = f.source)
+      and has_table_privilege(f.source, 'trigger')
+  loop
+    perform replicache_set_watch(registered, watch, fresh);
+  end loop;
+
+  for found_source in select * from replicache_unwatched(registered) loop
+    raise notice 'nobody watches %, on which depends what clients see of %',
+        found_source.source, registered.table_name
+      using detail = found_source.why, hint = found_source.advice;
+  end loop;
+end
+$$;
+
+
+-- replicache_watch(table_name regclass, source regclass, condition text)
+--   returns void
+--
+-- Has each change of the source (insert, update, delete, by a cascade too, and
+-- truncate) reach the rows of a registered table that it concerns: who can't see
+-- such a row any more is told to forget its key, who came to see it gets it, and if
+-- the source is read by the view, all who see it get it again.
+--
+--     select replicache_watch('item', 'list', 'item.list_id = list.id');
+--
+-- The condition says which rows of the table a row of the source belongs to: an
+-- SQL expression, a boolean, over the columns of both. Each is named by its table,
+-- or alone where only one of the two has it. A table that is joined with itself is
+-- its own source, called `source`. An index on the columns of the table that it
+-- compares makes it fast.
+--
+-- A condition of null says that the source needs no watch, as it never changes, or
+-- the app calls replicache_touch(): it is then not named any more.
+--
+-- Of a source that one foreign key joins to the table, this is done when the table
+-- is registered, with the key for a condition. Another call for the same source
+-- replaces the condition. As nobody knows what clients missed until then, they
+-- start over. Registering the table again keeps its watches.
+
+create or replace function replicache_watch(
+  table_name regclass, source regclass, condition text)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  registered replicache_table;
+  watch replicache_source;
+begin
+  perform replicache_lock();
+  select * into registered from replicache_table as r
+    where r.table_name = replicache_watch.table_name;
+  if not found then
+    raise '% is not registered', table_name using errcode = 'undefined_table';
+  elsif condition is not null and not exists (select from pg_class
+      where oid = source and relkind = 'r' and not relispartition
+        and not relhassubclass) then
+    raise '% is not an ordinary table', source
+      using errcode = 'wrong_object_type',
+        hint = format('Call replicache_touch(%L, ...) before what it shows '
+          'changes.', table_name);
+  end if;
+  watch.table_name := table_name;
+  watch.source := source;
+  watch.condition := condition;
+  watch.automatic := false;
+  perform replicache_set_watch(registered, watch, false);
+end
+$$;
+
+
+-- replicache_unwatch(table_name regclass, source regclass) returns void
+--
+-- Undoes replicache_watch(). A source that a foreign key joins is watched again when
+-- the table is registered again. Does nothing if the source is not watched.
+
+create or replace function replicache_unwatch(
+  table_name regclass, source regclass)
+returns void
+language plpgsql volatile set search_path from current
+as $$
+begin
+  perform replicache_lock();
+  perform replicache_unwatch_source(s) from replicache_source as s
+    where s.table_name = replicache_unwatch.table_name
+      and s.source = replicache_unwatch.source;
 end
 $$;
 
@@ -2504,6 +3278,7 @@ begin
   for part in
     select * from replicache_check_server()
     union all select * from replicache_check_tables()
+    union all select * from replicache_check_sources()
     union all select * from replicache_check_mutators()
   loop
     result := part.result; what := part.what; advice := part.advice;
@@ -2661,6 +3436,52 @@ begin
       result := 'fine'; advice := '';
       return next;
     end if;
+  end loop;
+end
+$$;
+
+create or replace function replicache_check_sources()
+returns table (result text, what text, advice text)
+language plpgsql stable set search_path from current
+as $$
+declare
+  registered replicache_table;
+  watch replicache_source;
+  one record;
+begin
+  for registered in
+    select t.* from replicache_table as t join pg_class as c on c.oid = t.table_name
+    order by t.id
+  loop
+    for watch in select * from replicache_source as s
+        where s.table_name = registered.table_name and s.condition is not null
+        order by s.id loop
+      what := format('watch of %s for table %s', watch.source::regclass,
+        registered.table_name);
+      result := 'fault';
+      advice := case
+        when not exists (select from pg_class where oid = watch.source)
+          then 'It was dropped. Register the table again.'
+        when replicache_missing_watch(watch) is not null then format('Changes are '
+          'missed, for want of %s. Register the table again.',
+          replicache_missing_watch(watch))
+        when watch.code is distinct from replicache_watch_code(registered, watch)
+          then 'It, or the table, its view or audience, has changed since. '
+            'Register the table again.'
+        end;
+      if advice is null then
+        result := 'fine';
+        advice := '';
+      end if;
+      return next;
+    end loop;
+    result := 'warning';
+    for one in select * from replicache_unwatched(registered) loop
+      what := format('nobody watches %s for table %s', one.source,
+        registered.table_name);
+      advice := format('%s %s', one.why, one.advice);
+      return next;
+    end loop;
   end loop;
 end
 $$;

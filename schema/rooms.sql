@@ -69,30 +69,22 @@ end
 $$;
 
 
--- Who joins or leaves sees other rooms and messages than before, though those
--- did not change. They start over: that costs one pull of all they have, of one
--- user. For everybody else in the room only a row of room_member has changed, and
--- that tells them by itself.
+-- Who joins or leaves sees other rooms, members and messages than before, though
+-- those did not change: the table of members is watched for each. For rooms that is
+-- done already, by the foreign key.
 
-create or replace function room_member_changed() returns trigger
-language plpgsql security definer set search_path from current
-as $$
+do $$
 begin
-  if tg_op <> 'INSERT' then
-    perform replicache_touch(array[old.user_id]);
-  end if;
-  if tg_op <> 'DELETE' then
-    perform replicache_touch(array[new.user_id]);
-  end if;
-  return null;
+  perform replicache_watch('room_member', 'room_member',
+    'room_member.room_id = source.room_id');
+  perform replicache_watch('room_message', 'room_member',
+    'room_message.room_id = room_member.room_id');
 end
 $$;
 
-revoke execute on function room_member_changed() from public;
-
-create or replace trigger room_member_changed
-  after insert or update or delete on room_member
-  for each row execute function room_member_changed();
+-- What an older version of this file did instead.
+drop trigger if exists room_member_changed on room_member;
+drop function if exists room_member_changed();
 
 
 -- The mutators run as their owner (SECURITY DEFINER), so that the role of
@@ -146,8 +138,7 @@ $$;
 
 -- leave_room(args jsonb): {"room"}
 --
--- The last one to leave takes the room along. The members go first, each by a
--- row, so that they are told.
+-- The last one to leave takes the room along.
 
 create or replace function leave_room(args jsonb) returns void
 language plpgsql security definer set search_path from current

@@ -31,7 +31,8 @@ sub run_sql
 	my $file = spew(workdir() . '/example.sql', $text);
 	open my $out, '>', workdir() . '/out' or die "out: $!";
 	my $pid = start_process([ find_tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1',
-		'-d', $cluster->conninfo($database), '-f', $file ], stdout => $out, stderr => $out);
+		'-d', $cluster->conninfo($database), '-f', $file ], stdout => $out, stderr => $out,
+		environment => { PGOPTIONS => '-c client_min_messages=warning' });
 	is(reap_process($pid, 30), 0, 'sql') or diag(slurp(workdir() . '/out'));
 	# A function that returns nothing prints an empty line.
 	my @got = grep { $_ ne '' } split /\n/, slurp(workdir() . '/out');

@@ -84,8 +84,8 @@ begin
 	elsif part = 'list' then
 		perform replicache_register_table('item', audience => 'item_audience');
 		perform replicache_register_table('note', audience => 'note_audience');
-		perform replicache_watch('item', 'member', 'list_id = list_id');
-		perform replicache_watch('note', 'member', 'list_id = list_id');
+		perform replicache_watch('item', 'member', 'item.list_id = member.list_id');
+		perform replicache_watch('note', 'member', 'note.list_id = member.list_id');
 	elsif part = 'policy' then
 		perform replicache_register_table('paper', audience => 'paper_audience');
 		perform replicache_register_table('doc', view => 'doc_seen', audience => 'doc_audience');
