@@ -29,6 +29,9 @@ my $clone = "$closed/" . 'a-rather-long-name-for-a-folder/' x 6 . 'clone';
 my $tools = workdir() . '/tools';
 my $port = Rig::Site::free_port();
 my $runs = 0;
+# What a caller has open, and what nobody but root may touch.
+my $open = spew(workdir() . '/open', '');
+my $victim = spew(workdir() . '/victim', "untouched\n");
 
 # Run ./quickstart. Returns its exit status and all it said.
 sub quickstart
@@ -36,7 +39,7 @@ sub quickstart
 	my ($arguments, %environment) = @_;
 	my $path = workdir() . '/said' . ++$runs;
 	open my $out, '>', $path or die "$path: $!";
-	my $pid = start_process([ "$clone/quickstart", @$arguments ],
+	my $pid = start_process([ 'sh', '-c', 'exec 7<"$0" 8>>"$0" "$@"', $open, "$clone/quickstart", @$arguments ],
 	    stdout => $out, stderr => $out, signal => 'TERM',
 	    environment => { PORT => $port, PATH => "$tools:$ENV{PATH}",
 		%environment });
@@ -147,6 +150,20 @@ subtest 'it starts' => sub {
 	psql(q(insert into message (id, sender, content, ord) values ('q', 'a', 'b', 1)));
 };
 
+subtest 'who runs, and with what' => sub {
+	my @process = processes($home);
+	cmp_ok(scalar @process, '>=', 4, 'Postgres, multiwatch, the program and nginx');
+	for my $process (@process) {
+		my $name = slurp("/proc/$process/cmdline") =~ s/\0.*//sr;
+		my @file = map { readlink($_) // '' } glob "/proc/$process/fd/*";
+		is_deeply([ grep { $_ eq $open || m{/run/lock$|/pipe:} } @file ], [], "$name has nothing of its caller");
+		next if $> != 0;
+		isnt((stat "/proc/$process")[4], 0, 'and is not root');
+	}
+	my @mine = grep { (lstat $_)[4] == 0 } glob "$home/*";
+	is_deeply(\@mine, [], 'nor does root own a file there') if $> == 0;
+};
+
 subtest 'the program is restarted' => sub {
 	my ($program) = grep {
 		(readlink "/proc/$_/exe" // '') =~ /replicache\.fcgi/
@@ -171,6 +188,40 @@ subtest 'it is stopped' => sub {
 	is_deeply([ processes($home) ], [], 'nothing runs any more');
 	is((get('/'))[0], 0, 'nothing listens');
 	is((quickstart(['stop']))[0], 0, 'a second stop is no error');
+};
+
+# What the servers' user could put where root was to write.
+subtest 'a link where a file is written' => sub {
+	plan skip_all => 'only root can do what it must not' if $> != 0;
+	chmod 0600, $victim;
+	my @before = (stat $victim)[2, 4, 5, 7];
+	my ($user) = (getpwuid((stat $home)[4]))[0];
+	# Those that stop the start early are tried last.
+	for my $names ([qw(program.log nginx.log nginx.conf replicache.conf fastcgi.sock www.new)],
+		[qw(program.pid nginx.pid nginx.conf.new replicache.conf.new bin/replicache.fcgi.new)],
+		[qw(postgres.log data/pg_hba.conf.new)]) {
+		for my $name (@$names) {
+			system('setpriv', "--reuid=$user", '--clear-groups', 'ln', '-sfn', $victim, "$home/$name") == 0
+			    or die "$name: $?";
+		}
+		my ($status, $said) = quickstart([]);
+		is_deeply([ (stat $victim)[2, 4, 5, 7] ], \@before, "@$names lead nowhere") or diag($said);
+		is(slurp($victim), "untouched\n", 'nothing is written');
+		quickstart(['stop']);
+		is_deeply([ processes($home) ], [], 'nothing is left');
+		unlink map { "$home/$_" } @$names;
+	}
+	# A process of root that looks like one of it.
+	my $other = start_process([ 'perl', '-e', 'sleep 600', $home ]);
+	wait_until(sub { grep { $_ == $other } processes($home) }, 'it', 10);
+	spew("$home/nginx.pid", "$other\n");
+	my ($status, $said) = quickstart(['stop']);
+	is($status, 1, 'what the servers\' user could not end');
+	like($said, qr/cannot stop nginx, process $other of root/, 'is not ended');
+	ok(process_lives($other), 'it lives');
+	kill 'KILL', $other;
+	reap_process($other, 10);
+	unlink "$home/nginx.pid";
 };
 
 done_testing;
