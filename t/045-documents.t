@@ -293,6 +293,7 @@ for my $document (@document) {
 my $sql = join '', map { slurp($_) } glob("$top/schema/*.sql"), glob("$top/schema/*/*.sql");
 my $makefile = slurp(builddir() . '/Makefile');
 my $help = output([ program(), '--help' ]);
+my %part = map { $_ => 1 } slurp("$top/t/bench/README") =~ /^    ([a-z]+) {2,}/mg;
 my %setting = map { $_ => 1 } $help =~ /^  REPLICACHE_\w+, (\w+)$/mg;
 
 sub output
@@ -302,7 +303,7 @@ sub output
 	return slurp(workdir() . '/out');
 }
 
-sub is_target { return scalar $makefile =~ /^(?:[\w-]+ )*\Q$_[0]\E(?: [\w-]+)* ?:/m }
+my %target = map { $_ => 1 } map { split } $makefile =~ /^(\w[\w -]*):(?!=)/mg;
 
 # The parameters of a function of ours, as text; undef if there is none of the name.
 sub parameters
@@ -324,13 +325,14 @@ sub wrong_with
 		# Units are built.
 		push @wrong, "no $text" if $makefile !~ m{\b\Q$text\E-} && !grep { -e } glob "$top/" . $text =~ s/NNN/???/r . '*';
 	}
-	push @wrong, map { "no make $_" } grep { !is_target($_) } $text =~ /^make ([\w-]+)/, $text =~ /^(check-[\w-]+)$/;
+	push @wrong, map { "no make $_" } grep { !$target{$_} } $text =~ /^make ([\w-]+)/, $text =~ /^(check-[\w-]+)$/;
 	for my $call ($text =~ /\b(replicache_\w+\([^()]*\))/g) {
 		my ($name, $given) = $call =~ /^(\w+)\((.*)\)$/s;
 		my $takes = parameters($name);
 		push @wrong, "no function $name" if !defined $takes;
 		push @wrong, map { "$name has no $_" } grep { defined $takes && $takes !~ /\b$_\b/ } $given =~ /(\w+) ?=>/g;
 	}
+	push @wrong, map { "no part $_" } grep { !$part{$_} } map { split } $text =~ /\bBENCH='?([a-z ]+)/g;
 	push @wrong, map { "no setting $_" } grep { !$setting{lc s/^REPLICACHE_//r} && $_ ne 'REPLICACHE_CONFIG' }
 	    $text =~ /\b(REPLICACHE_[A-Z_]+)/g;
 	push @wrong, "no setting $1" if $text =~ /^(\w+) = / && !$setting{$1} && $1 !~ /^(?:synchronous_\w+|autovacuum)$/;
@@ -339,12 +341,13 @@ sub wrong_with
 
 subtest 'names' => sub {
 	for my $path (map { $_->{path} } grep { $_->{path} =~ /\.md$/ } @document) {
-		my @word = Rig::Document::quoted("$top/$path");
+		my @word = (Rig::Document::quoted("$top/$path"),
+			map { "BENCH=$_" } map { /`([a-z]+)` \|$/mg } slurp("$top/$path") =~ /^\|.*part of `make bench` \|\n((?:\|.*\n)+)/mg);
 		my @link = grep { !/^https?:/ } slurp("$top/$path") =~ /\]\(([^)#]+)/g;
 		is(join(', ', (map { wrong_with(s/\s+/ /gr) } @word),
 			map { "no $_" } grep { !-e dirname("$top/$path") . "/$_" } @link), '', $path);
 	}
-	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t push/nothing check-nothing
+	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t push/nothing check-nothing BENCH=nothing
 		replicache_nothing() REPLICACHE_NOTHING), 'nothing = 1';
 	is(join(' ', wrong_with('replicache_purge(nothing => 1)')), 'replicache_purge has no nothing', 'so would a parameter');
 };
