@@ -340,10 +340,12 @@ sub wrong_with
 }
 
 subtest 'names' => sub {
+	unlike(slurp("$top/NEWS"), qr/^(?:<{7}|={7}$|>{7})/m, 'NEWS: no marks of a conflict');
 	for my $path (map { $_->{path} } grep { $_->{path} =~ /\.md$/ } @document) {
 		my @word = (Rig::Document::quoted("$top/$path"),
 			map { "BENCH=$_" } map { /`([a-z]+)` \|$/mg } slurp("$top/$path") =~ /^\|.*part of `make bench` \|\n((?:\|.*\n)+)/mg);
 		my @link = grep { !/^https?:/ } slurp("$top/$path") =~ /\]\(([^)#]+)/g;
+		unlike(slurp("$top/$path"), qr/^(?:<{7}|={7}$|>{7})/m, "$path: no marks of a conflict");
 		is(join(', ', (map { wrong_with(s/\s+/ /gr) } @word),
 			map { "no $_" } grep { !-e dirname("$top/$path") . "/$_" } @link), '', $path);
 	}
