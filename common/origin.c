@@ -20,6 +20,9 @@
 /* Room for "https://" before the longest that is looked at. */
 #define TEXT_MAX (ORIGIN_MAX + 16)
 
+/* Room for an origin that is made of its parts. */
+#define RIGHT_MAX ((size_t)3 * TEXT_MAX)
+
 /* An origin in its parts. */
 struct origin {
 	char scheme[TEXT_MAX], host[TEXT_MAX], port[TEXT_MAX];
@@ -132,7 +135,9 @@ judge_host(struct origin *origin, bool http)
 		if (inet_pton(AF_INET6, host + 1, &v6) != 1)
 			return "its address is none";
 		inet_ntop(AF_INET6, &v6, host + 1, TEXT_MAX - 2);
-		strcat(host, "]");
+		length = strlen(host);
+		host[length] = ']';
+		host[length + 1] = '\0';
 		return NULL;
 	}
 	if (length == 0 ||
@@ -170,7 +175,7 @@ repair(const char *text, char *right)
 	if (wrong == NULL)
 		wrong = judge_port(&origin, http);
 	if (wrong == NULL)
-		snprintf(right, 3 * TEXT_MAX, "%s://%s%s", origin.scheme,
+		snprintf(right, RIGHT_MAX, "%s://%s%s", origin.scheme,
 		    origin.host, origin.port);
 	return wrong;
 }
@@ -178,7 +183,7 @@ repair(const char *text, char *right)
 static int
 check_one(const char *text, struct error *error)
 {
-	char right[3 * TEXT_MAX];
+	char right[RIGHT_MAX];
 	const char *wrong;
 
 	if (strcmp(text, "*") == 0 || strcmp(text, "null") == 0)
