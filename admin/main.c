@@ -167,6 +167,24 @@ read_options(int argc, char **argv, struct admin *admin)
 	return -1;
 }
 
+/* Says that NAME is no verb, or that VERB, which it is, is not used so. */
+static void
+complain(const char *name, const struct verb *verb)
+{
+	char text[256];
+
+	if (verb != NULL)
+		snprintf(text, sizeof(text),
+		    "%s takes %s; see its line in --help", name,
+		    verb->max == 0 ? "no argument" : "other arguments");
+	else if (name[0] != '\0')
+		snprintf(text, sizeof(text),
+		    "there is no verb '%.80s'; --help lists them", name);
+	else
+		snprintf(text, sizeof(text), "a verb is needed. Try --help.");
+	show_error(text);
+}
+
 /* Takes the verb off the arguments; NULL, having said why, if there is none. */
 static const struct verb *
 find_verb(struct admin *admin)
@@ -180,14 +198,15 @@ find_verb(struct admin *admin)
 
 		if (verb->run == NULL || strcmp(verb->name, name) != 0)
 			continue;
-		if (n < verb->min || n > verb->max)
-			break;
+		if (n < verb->min || n > verb->max) {
+			complain(name, verb);
+			return NULL;
+		}
 		admin->arguments++;
 		admin->argument_count = n;
 		return verb;
 	}
-	fprintf(stderr, "replicache-admin: a verb%s is needed. Try --help.\n",
-	    *name == '\0' ? "" : " and its arguments");
+	complain(name, NULL);
 	return NULL;
 }
 

@@ -46,6 +46,8 @@ select replicache_grant($1::name);
 -- Status
 ----------------------------------------------------------------------------
 
+-- Moments are given in UTC, by ISO 8601; numbers that are no integers as JSON.
+
 -- The age is that of the version, as far as it is known.
 prepare status_database as
 select current_database() as database,
@@ -55,15 +57,15 @@ select current_database() as database,
   floor,
   epoch,
   revision,
-  date_trunc('second', timestamptz '2020-01-01 00:00:00+00'
-    + make_interval(secs => epoch >> 20)) as epoch_began,
+  to_char(timestamp '2020-01-01 00:00:00' + make_interval(secs => epoch >> 20),
+    'YYYY-MM-DD"T"HH24:MI:SS"Z"') as epoch_began,
   pg_is_in_recovery() as standby,
   case when pg_is_in_recovery() then
-    round(extract(epoch from clock_timestamp()
-      - pg_last_xact_replay_timestamp()), 1) end::text as lag_seconds,
+    to_json(round(extract(epoch from clock_timestamp()
+      - pg_last_xact_replay_timestamp()), 1)) end as lag_seconds,
   (select count(*) from replicache_tombstone) as tombstones,
   (select count(*) from replicache_hidden) as hidden_keys,
-  round((pg_notification_queue_usage() * 100)::numeric, 1)::text
+  to_json(round((pg_notification_queue_usage() * 100)::numeric, 1))
     as notify_queue_percent
 from replicache_state;
 
@@ -104,7 +106,8 @@ prepare status_failed as
 select count(*) as failed_mutations,
   count(*) filter (where failed_at > clock_timestamp() - interval '1 day')
     as failed_within_a_day,
-  max(failed_at) as last_failed
+  to_char(max(failed_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    as last_failed
 from replicache_failed_mutation;
 
 prepare status_tables as
@@ -132,7 +135,8 @@ prepare status_sessions as
 select coalesce(nullif(application_name, ''), '?') as application,
   usename::text as role, client_addr::text as address, count(*) as sessions,
   count(*) filter (where state = 'active') as active,
-  min(date_trunc('second', backend_start)) as since
+  to_char(min(backend_start) at time zone 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
 from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid()
 group by 1, 2, 3
@@ -140,7 +144,7 @@ order by 1, 2, 3;
 
 prepare status_standbys as
 select application_name, client_addr::text as address, state, sync_state,
-  round(extract(epoch from replay_lag), 3)::text as lag_seconds
+  to_json(round(extract(epoch from replay_lag), 3)) as lag_seconds
 from pg_stat_replication
 order by application_name;
 
@@ -167,14 +171,17 @@ select pg_notify('replicache_check', '');
 
 prepare failed_list as
 select client_id, mutation_id, name, code, sqlstate, message, user_id,
-  date_trunc('second', failed_at) as failed_at
-from replicache_failed_mutation
-order by version desc, failed_at desc, mutation_id desc;
+  to_char(failed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    as failed_at
+from replicache_failed_mutation as failed
+order by version desc, failed.failed_at desc, mutation_id desc;
 
 -- $1 client ID, $2 mutation ID.
 prepare failed_show as
 select client_id, mutation_id, client_group_id, user_id, role, name, code,
-  sqlstate, message, version, failed_at, args
+  sqlstate, message, version,
+  to_char(failed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    as failed_at, args
 from replicache_failed_mutation
 where client_id = $1::text and mutation_id::text = $2::text;
 

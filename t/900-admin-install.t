@@ -35,6 +35,9 @@ subtest 'how it is used' => sub {
 		like($run->{error}, qr/--help/, 'and it is told where to look');
 		is($run->{out}, '', 'on standard error');
 	}
+	like($admin->run('bogus')->{error}, qr/there is no verb 'bogus'; --help lists them/, 'it is told what it is');
+	like($admin->run("a\x1b[31m\n" . 'x' x 500)->{error}, qr/^replicache-admin: there is no verb 'a\\x1b\[31m\n    x{30,80}';/, 'and nothing else');
+	like($admin->run('status', 'x')->{error}, qr/status takes no argument; see its line in --help/, 'or what it does not take');
 	my $run = Rig::Admin->new('host=/nonexistent dbname=x')->run('status');
 	is($run->{exit}, 1, 'no database');
 	like($run->{error}, qr/^replicache-admin: .*\/nonexistent/, 'is told');
@@ -154,6 +157,9 @@ subtest 'status' => sub {
 	is_deeply([ @{ $status->{clients} }{qw(clients seen_within_a_day a_week a_month a_year longer_ago)} ],
 		[ 3, 1, 0, 1, 0, 1 ], 'clients, by when they were seen') or diag(explain $status->{clients});
 	is_deeply([ @{ $status->{failed_mutations} }{qw(failed_mutations failed_within_a_day)} ], [ 1, 1 ], 'failed mutations');
+	my $moment = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+	like($_, $moment, 'a moment') for $status->{database}{epoch_began}, $status->{failed_mutations}{last_failed}, $status->{sessions}[0]{since};
+	like($admin->run('--json', 'status')->{out}, qr/"notify_queue_percent":\d/, 'numbers are numbers');
 	is($status->{tables}[0]{table}, 'message', 'a table');
 	is($status->{tables}[0]{prefix}, 'message/', 'its prefix');
 	is_deeply([ map { $_->{name} } @{ $status->{mutators} } ], [ qw(createMessage deleteMessage) ], 'mutators');
@@ -210,6 +216,7 @@ subtest 'what clients write, for people' => sub {
 	my %failed = map { ($_->{client_id} => $_) } @{ $admin->json(qw(failed list))->{failed_mutations} };
 	is(length $failed{long}{name}, 1_000_000, 'JSON has all of it');
 	is($failed{c}{name}, $evil, 'as it is');
+	like($failed{c}{failed_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'and when');
 
 	# More than any buffer: what a client can write in a minute.
 	$session->query("$insert select 'many', n, 'g', 'u', repeat('x', 1000000), '1', 'unknown_mutator', '', 1
