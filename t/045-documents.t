@@ -200,8 +200,8 @@ my %run = (
 	},
 );
 
-# A page, and what it has of a login: a token that has expired, and a function that
-# gives another one; and the addresses of a server that asks for one.
+# A page, and what blocks take for granted: a user, mutators, a token (which has expired),
+# a function that fetches a new one, and the addresses of a server.
 sub page_with_login
 {
 	my $page = $reader->page($reader->site($reader->{owner}));
@@ -220,15 +220,17 @@ sub shown
 		comes("select count(*) from todo where text = '$2'", "$1 is applied");
 	}
 	if ($text =~ /^poke\(/m) {
-		# README.md has let only members see a todo by now: the chat's table is for all.
+		# README.md lets only members see a todo later on: the chat's table is for all.
 		my $session = $reader->session;
 		my $key = $session->value('select to_regclass($$message$$)') // 'todo';
 		my $id = '00000000-0000-4000-8000-000000000002';
+		# poke.js would do without a stream, too.
+		ok(eval { wait_until(sub { ($value->('pokeState') // '') eq 'stream' }, 'it', 30) }, 'a stream flows');
 		$session->query($key eq 'todo' ? "insert into todo values ('$id', 'poked', false)"
 			: "insert into message (id, sender, content, ord) values ('$id', 'psql', 'poked', 1)");
 		$session->close;
 		ok(eval { wait_until(sub { $value->("(await rep.query((tx) => tx.has('$key/$id')))") }, 'it', 30) },
-			'what somebody inserts is in the page at once');
+			'what somebody inserts comes to the page');
 	}
 	if ($text =~ /getAuth/) {
 		ok(eval { wait_until(sub { $value->('asked') }, 'it', 30) }, 'getAuth is called');

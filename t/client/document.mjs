@@ -32,12 +32,13 @@ class Page extends Replicache {
 	}
 }
 
+const {poke} = await import('../../examples/poke.js');
+globalThis.poke = (given) => poke({...given, onState: (state) => { globalThis.pokeState = state; }});
+globalThis.Replicache = Page;
 const modules = {
 	replicache: {Replicache: Page},
-	'./poke.js': await import('../../examples/poke.js'),
+	'./poke.js': {poke: globalThis.poke},
 };
-globalThis.Replicache = Page;
-globalThis.poke = modules['./poke.js'].poke;
 
 const RealRequest = globalThis.Request;
 const realFetch = globalThis.fetch;

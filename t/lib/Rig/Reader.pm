@@ -148,9 +148,9 @@ SH
 	stub("chat/$_", qq([ \$# = 1 ]\n)) for qw(build serve);
 }
 
-# Options: user (whose the commands are); quickstart (it has been run, so SQL and pages
-# are of its database, whose owner is "chat", and else of "app"); installed (the SQL of
-# an app, of which the database "app" and settings are there).
+# Options: user (who runs the commands); quickstart (true: SQL and pages use the database
+# that ./quickstart makes, and not "app"); installed (the SQL of an app: the database "app"
+# and settings exist already).
 sub new
 {
 	my ($class, $name, %option) = @_;
@@ -183,7 +183,7 @@ sub new
 	return $self;
 }
 
-# What one has who goes on from README.md.
+# A database with an app, as after README.md and doc/howto/install.md.
 sub install_app
 {
 	my ($self, $sql) = @_;
@@ -206,9 +206,14 @@ sub here
 sub environment
 {
 	my ($self) = @_;
-	return (PATH => "$stubs:$prefix/sbin:$prefix/libexec/replicache-fcgi:" . builddir() . '/admin:'
-	    . builddir() . "/cgi:$ENV{PATH}:/usr/sbin:/sbin", HOME => $self->{folder}, PGHOST => $cluster->{folder},
-	    (defined $self->{settings} ? (REPLICACHE_CONFIG => $self->{settings}) : ()), CONFIG_SITE => $config_site, MAKEFLAGS => '', $self->{user} eq 'root' ? () : (PGUSER => $self->{user}));
+	# What was installed, if a document has said how, else what was built.
+	my $path = join ':', $stubs, "$prefix/sbin", "$prefix/libexec/replicache-fcgi",
+	    (map { builddir() . "/$_" } qw(admin cgi)), $ENV{PATH}, '/usr/sbin', '/sbin';
+	my %environment = (PATH => $path, HOME => $self->{folder}, PGHOST => $cluster->{folder},
+	    CONFIG_SITE => $config_site, MAKEFLAGS => '');
+	$environment{PGUSER} = $self->{user} if $self->{user} ne 'root';
+	$environment{REPLICACHE_CONFIG} = $self->{settings} if defined $self->{settings};
+	return %environment;
 }
 
 # Runs commands. Returns what they said if one fails, else ''. A server stays: it is
