@@ -32,6 +32,32 @@ read_list(struct admin *admin, struct db_result **rows, struct error *error)
 	return admin_run(admin, ADMIN_FAILED_LIST, 0, NULL, rows, error);
 }
 
+/* The columns of ADMIN_FAILED_LIST. */
+enum {
+	LIST_CLIENT,
+	LIST_MUTATION,
+	LIST_NAME,
+	LIST_CODE,
+	LIST_SQLSTATE,
+	LIST_MESSAGE,
+	LIST_USER,
+	LIST_FAILED_AT,
+};
+
+/* What is needed to name it to show, retry and discard; below it, why. */
+static void
+list_one(struct show *show, const struct db_result *rows, int row)
+{
+	const char *name[] = {db_text(rows, row, LIST_CLIENT),
+	    db_text(rows, row, LIST_MUTATION), db_text(rows, row, LIST_NAME)};
+	const char *why[] = {db_text(rows, row, LIST_FAILED_AT),
+	    db_text(rows, row, LIST_CODE), db_text(rows, row, LIST_SQLSTATE),
+	    db_text(rows, row, LIST_USER), db_text(rows, row, LIST_MESSAGE)};
+
+	show_line(show, 0, name, sizeof(name) / sizeof(name[0]), NAMES);
+	show_line(show, 4, why, sizeof(why) / sizeof(why[0]), 3);
+}
+
 static int
 list(struct admin *admin, struct error *error)
 {
@@ -41,7 +67,11 @@ list(struct admin *admin, struct error *error)
 	if (read_list(admin, &rows, error) < 0)
 		return -1;
 	show_begin(&show, admin->json);
-	show_rows(&show, "failed_mutations", rows);
+	if (admin->json)
+		show_rows(&show, "failed_mutations", rows);
+	else
+		for (int row = 0; row < db_rows(rows); row++)
+			list_one(&show, rows, row);
 	db_result_free(rows);
 	return show_end(&show, error);
 }

@@ -213,6 +213,34 @@ show_row(struct show *show, const char *name, const struct db_result *result)
 }
 
 void
+show_line(struct show *show, size_t indent, const char *const *texts,
+    size_t count, size_t whole)
+{
+	struct buffer *out = &show->out;
+	size_t used = indent;
+	bool first = true;
+
+	write_spaces(out, indent);
+	for (size_t i = 0; i < count; i++) {
+		size_t gap = first ? 0 : GAP, max = SHOW_FACT_MAX;
+
+		if (texts[i] == NULL || texts[i][0] == '\0')
+			continue;
+		/* No room for more than a mark. */
+		if (i >= whole && used + gap + MARK_WIDTH >= SHOW_LINE_MAX)
+			break;
+		if (i >= whole)
+			max = SHOW_LINE_MAX - used - gap;
+		write_spaces(out, gap);
+		used += gap + write_printable(out, texts[i], max);
+		first = false;
+	}
+	buffer_append_byte(out, '\n');
+	show->begun = true;
+	flush_much(show);
+}
+
+void
 show_text(struct show *show, const char *name, const char *text)
 {
 	begin_section(show, name);

@@ -33,6 +33,9 @@ struct error;
 #define SHOW_CELL_MAX 64
 #define SHOW_FACT_MAX 10000
 
+/* The widest line of an entry: terminals are 80 wide, or wider. */
+#define SHOW_LINE_MAX 80
+
 struct show {
 	bool json, begun, in_list;
 	int failed; /* the errno of standard output, or 0 */
@@ -48,6 +51,13 @@ void show_row(
 /* All rows, below the title NAME unless that is the only thing shown. */
 void show_rows(
     struct show *show, const char *name, const struct db_result *result);
+
+/* For people only: a line of the COUNT TEXTS with a gap between, without those
+ * that are NULL or "". The first WHOLE ones are facts, and the rest is cut
+ * where a terminal of SHOW_LINE_MAX columns ends. INDENT spaces stand before
+ * it. */
+void show_line(struct show *show, size_t indent, const char *const *texts,
+    size_t count, size_t whole);
 
 /* A fact. TEXT may be NULL. */
 void show_text(struct show *show, const char *name, const char *text);

@@ -211,7 +211,9 @@ subtest 'what clients write, for people' => sub {
 		}
 	}
 	my $run = $admin->run(qw(failed list));
-	like($run->{out}, qr/ x{61}\.\.\. /, 'what is long bears a mark');
+	like($run->{out}, qr/^long  1  x{68}\.\.\.$/m, 'what is long bears a mark');
+	is_deeply([ grep { length > 80 } split /\n/, $run->{out} ], [], 'a terminal of 80 columns has each line');
+	like($run->{out}, qr/^args  1  m\n {4}\d{4}-\S+Z  mutator_error  u$/m, 'why is below its name');
 	like($run->{out}, qr/ a\\xc2\\x9b31m\\xc2\\x85\\xe2\\x80\\xae/, 'what is hidden is shown');
 	my %failed = map { ($_->{client_id} => $_) } @{ $admin->json(qw(failed list))->{failed_mutations} };
 	is(length $failed{long}{name}, 1_000_000, 'JSON has all of it');
