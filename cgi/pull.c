@@ -87,7 +87,10 @@ pull_handle(struct exchange *exchange)
 	p->identity = exchange->identity;
 	exchange->pulling = p;
 	snprintf(p->since, sizeof(p->since), "%" PRId64,
-	    p->request.cookie_kind == COOKIE_VERSION ? p->request.cookie : -1);
+	    p->request.cookie.kind == COOKIE_VERSION ||
+		    p->request.cookie.kind == COOKIE_VIEW
+		? p->request.cookie.version
+		: -1);
 	pull_submit(p);
 	return EXCHANGE_PARKED;
 }

@@ -24,6 +24,8 @@
 #include "pull_stage.h"
 #include "registry.h"
 #include "server.h"
+#include "settings.h"
+#include "viewer.h"
 
 /* Pulls of one look; what is more waits for the next. */
 #define ROUND_MAX 128
@@ -77,7 +79,7 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 
 	if (!db_null(rows, row, LOOK_OWNER) &&
 	    strcmp(db_text(rows, row, LOOK_OWNER), p->identity.user) != 0)
-		return error_set(error, ERROR_FORBIDDEN,
+		return error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
 		    "the client group is another user's");
 	if (db_bool(rows, row, LOOK_RETIRED))
 		return error_set(error, ERROR_CLIENT_STATE_NOT_FOUND,
@@ -100,12 +102,52 @@ pull_read_look(struct pulling *p, const struct db_result *rows, int row,
 }
 
 int
+pull_set_viewer(struct pulling *p, const struct registration *registration,
+    struct error *error)
+{
+	struct exchange *exchange = p->exchange;
+
+	p->of[0] = '\0';
+	if (!registration->per_user)
+		return 0;
+	return viewer_write(&p->identity,
+	    exchange->app->settings->cookie_claims, &exchange->arena, p->of,
+	    error);
+}
+
+/* The cookie is of a view that P may have. */
+static int
+choose_going_on(
+    const struct pulling *p, enum pull_mode *mode_out, struct error *error)
+{
+	int64_t version = p->request.cookie.version;
+
+	if (version > p->stand.version || p->stand.lost) {
+		health_lost_history(p->exchange->app, p->stand.history.epoch);
+		return error_set(error, ERROR_COOKIE_FROM_FUTURE,
+		    "cookie %" PRId64 " is %s version %" PRId64
+		    ": the database has lost history; see "
+		    "replicache_new_epoch()",
+		    version,
+		    p->stand.lost ? "of no state that led to" : "above",
+		    p->stand.version);
+	}
+	if (version == p->stand.version)
+		*mode_out = PULL_NOTHING;
+	else if (version < p->stand.floor)
+		*mode_out = PULL_RESET;
+	else
+		*mode_out = PULL_DELTA;
+	return 0;
+}
+
+int
 pull_choose_mode(
     const struct pulling *p, enum pull_mode *mode_out, struct error *error)
 {
-	const struct pull *request = &p->request;
+	const struct cookie *cookie = &p->request.cookie;
 
-	switch (request->cookie_kind) {
+	switch (cookie->kind) {
 	case COOKIE_NULL:
 		*mode_out = PULL_FIRST;
 		return 0;
@@ -113,29 +155,17 @@ pull_choose_mode(
 		*mode_out = PULL_RESET;
 		return 0;
 	case COOKIE_VERSION:
+	case COOKIE_VIEW:
 		break;
 	}
-	if (request->cookie > p->stand.version && p->stand.standby) {
+	if (cookie->version > p->stand.version && p->stand.standby) {
 		/* It has not heard yet of what the primary told the client. */
 		*mode_out = PULL_NOTHING;
 		return 0;
 	}
-	if (request->cookie > p->stand.version || p->stand.lost) {
-		health_lost_history(p->exchange->app, p->stand.history.epoch);
-		return error_set(error, ERROR_COOKIE_FROM_FUTURE,
-		    "cookie %" PRId64 " is %s version %" PRId64
-		    ": the database has lost history; see "
-		    "replicache_new_epoch()",
-		    request->cookie,
-		    p->stand.lost ? "of no state that led to" : "above",
-		    p->stand.version);
-	}
-	if (request->cookie == p->stand.version)
-		*mode_out = PULL_NOTHING;
-	else if (request->cookie < p->stand.floor)
-		*mode_out = PULL_RESET;
-	else
-		*mode_out = PULL_DELTA;
+	if (cookie_is_of(cookie, p->of))
+		return choose_going_on(p, mode_out, error);
+	*mode_out = PULL_RESET;
 	return 0;
 }
 
@@ -143,10 +173,13 @@ void
 pull_write_head(struct pulling *p)
 {
 	struct buffer *out = &p->exchange->response.body;
+	struct cookie cookie = p->request.cookie;
 
+	if (p->mode != PULL_NOTHING)
+		cookie_next(
+		    &p->request.cookie, p->stand.version, p->of, &cookie);
 	buffer_append_string(out, "{\"cookie\":");
-	jsonw_int64(out,
-	    p->mode == PULL_NOTHING ? p->request.cookie : p->stand.version);
+	cookie_write(out, &cookie);
 	buffer_append_string(out, ",\"lastMutationIDChanges\":{");
 	buffer_append(out, p->stand.clients, p->stand.clients_length);
 	buffer_append_string(out, "},\"patch\":[");
@@ -161,7 +194,7 @@ answer_shared(struct pulling *p)
 	struct patch patch;
 	bool whole;
 
-	share_find(share, &p->stand.history, p->request.cookie,
+	share_find(share, &p->stand.history, p->request.cookie.version,
 	    p->stand.version, &chain);
 	whole = chain.reached == p->stand.version;
 	if (whole) {
@@ -184,6 +217,7 @@ decide(struct pulling *p, const struct registration *registration)
 
 	if (registration_check_pull_schema(
 		registration, p->request.schema_version, &error) < 0 ||
+	    pull_set_viewer(p, registration, &error) < 0 ||
 	    pull_choose_mode(p, &p->mode, &error) < 0) {
 		pull_refuse(p, &error);
 		return;

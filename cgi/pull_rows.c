@@ -23,14 +23,25 @@
 #include "route.h"
 #include "settings.h"
 
-/* What is needed while rows are read. */
+/*
+ * What is needed while rows are read. A snapshot is read in this order:
+ *
+ * - as nobody: what is gone, and the tables that everybody sees alike, from
+ *   where the chain of pieces ends. Only these rows are kept for others.
+ * - as the user: what is gone for them alone, and the other tables, from the
+ *   cookie. These are nobody else's.
+ *
+ * So a view that is taken for everybody's by mistake shows what nobody may see,
+ * and never what another user may. (What is gone of a table of the second part
+ * is among the first, and so before what is there.)
+ */
 struct reading {
 	struct pulling *p;
 	struct db *db;
 	const struct registration *registration;
 	struct share_chain chain;    /* from the cookie to where rows begin */
 	char from[PULL_NUMBER_SIZE]; /* ... which is this version */
-	size_t rows_at;              /* where they begin in the body */
+	size_t rows_at, rows_end;    /* of what is everybody's, in the body */
 };
 
 static int
@@ -45,49 +56,72 @@ send_limits(struct reading *r, struct error *error)
 	return db_send_id(r->db, STATEMENT_SET_LIMITS, 3, params, error);
 }
 
-/* Whether keys are gone that only some users had. */
-static bool
-reads_hidden(const struct reading *r)
-{
-	return r->p->mode == PULL_DELTA && r->registration->per_user;
-}
-
+/* Reads the tables that are, or are not, PER_USER; those of a delta above the
+ * version SINCE. */
 static int
-send_rows(struct reading *r, struct error *error)
+send_tables(
+    struct reading *r, bool per_user, const char *since, struct error *error)
 {
-	const char *const from[] = {r->from, r->p->identity.user};
-	bool delta = r->p->mode == PULL_DELTA;
+	const char *const params[] = {since};
 
-	if (delta &&
-	    db_send_id(r->db, STATEMENT_PULL_TOMBSTONES, 1, from, error) < 0)
-		return -1;
-	if (reads_hidden(r) &&
-	    db_send_id(r->db, STATEMENT_PULL_HIDDEN, 2, from, error) < 0)
-		return -1;
 	for (size_t i = 0; i < r->registration->table_count; i++) {
 		const struct registered_table *table =
 		    &r->registration->tables[i];
-		int rc =
-		    delta ? db_send(r->db, &table->pull_since, 1, from, error)
-			  : db_send(r->db, &table->pull_all, 0, NULL, error);
+		int rc = 0;
 
+		if (table->per_user != per_user)
+			continue;
+		if (r->p->mode == PULL_DELTA)
+			rc = db_send(
+			    r->db, &table->pull_since, 1, params, error);
+		else
+			rc = db_send(r->db, &table->pull_all, 0, NULL, error);
 		if (rc < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* Everybody's. */
 static int
-send_snapshot(struct reading *r, struct error *error)
+send_shared(struct reading *r, struct error *error)
+{
+	const char *const from[] = {r->from};
+
+	if (r->p->mode == PULL_DELTA &&
+	    db_send_id(r->db, STATEMENT_PULL_TOMBSTONES, 1, from, error) < 0)
+		return -1;
+	return send_tables(r, false, r->from, error);
+}
+
+/* The user's own. */
+static int
+send_own(struct reading *r, struct error *error)
 {
 	const struct identity *identity = &r->p->identity;
 	const char *const user[] = {identity->user, identity->claims};
+	const char *const hidden[] = {r->p->since, identity->user};
+
+	if (!r->registration->per_user)
+		return 0;
+	if (db_send_id(r->db, STATEMENT_SET_USER, 2, user, error) < 0)
+		return -1;
+	if (r->p->mode == PULL_DELTA &&
+	    db_send_id(r->db, STATEMENT_PULL_HIDDEN, 2, hidden, error) < 0)
+		return -1;
+	return send_tables(r, true, r->p->since, error);
+}
+
+static int
+send_snapshot(struct reading *r, struct error *error)
+{
+	static const char *const nobody[] = {"", ""};
 
 	if (db_send_id(r->db, STATEMENT_BEGIN_PULL, 0, NULL, error) < 0 ||
 	    send_limits(r, error) < 0 ||
-	    db_send_id(r->db, STATEMENT_SET_USER, 2, user, error) < 0 ||
+	    db_send_id(r->db, STATEMENT_SET_USER, 2, nobody, error) < 0 ||
 	    pull_send_look(r->db, &r->p, 1, error) < 0 ||
-	    send_rows(r, error) < 0 ||
+	    send_shared(r, error) < 0 || send_own(r, error) < 0 ||
 	    db_send_id(r->db, STATEMENT_COMMIT, 0, NULL, error) < 0)
 		return -1;
 	return db_sync(r->db, error);
@@ -130,9 +164,21 @@ add_tombstone(struct patch *patch, const struct db_result *rows, int row)
 }
 
 static int
+stream_tables(
+    struct reading *r, struct patch *patch, bool per_user, struct error *error)
+{
+	for (size_t i = 0; i < r->registration->table_count; i++)
+		if (r->registration->tables[i].per_user == per_user &&
+		    stream(r, patch, patch_row, error) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 stream_patch(struct reading *r, struct error *error)
 {
 	struct buffer *body = &r->p->exchange->response.body;
+	bool delta = r->p->mode == PULL_DELTA;
 	struct patch patch;
 
 	patch_init(&patch, body);
@@ -140,15 +186,17 @@ stream_patch(struct reading *r, struct error *error)
 		patch_clear(&patch);
 	share_write(&r->chain, &patch);
 	r->rows_at = body->length;
-	if (r->p->mode == PULL_DELTA &&
-	    stream(r, &patch, add_tombstone, error) < 0)
+	if ((delta && stream(r, &patch, add_tombstone, error) < 0) ||
+	    stream_tables(r, &patch, false, error) < 0)
 		return -1;
-	if (reads_hidden(r) && stream(r, &patch, add_tombstone, error) < 0)
+	r->rows_end = body->length;
+	if (!r->registration->per_user)
+		return 0;
+	if (db_take(r->db, NULL, error) < 0) /* user */
 		return -1;
-	for (size_t i = 0; i < r->registration->table_count; i++)
-		if (stream(r, &patch, patch_row, error) < 0)
-			return -1;
-	return 0;
+	if (delta && stream(r, &patch, add_tombstone, error) < 0)
+		return -1;
+	return stream_tables(r, &patch, true, error);
 }
 
 /* Takes the look of the snapshot. 1: it stands elsewhere than what the reading
@@ -182,7 +230,7 @@ read_snapshot(struct reading *r, struct error *error)
 	if (send_snapshot(r, error) < 0)
 		return -1;
 	FAULT(SNAPSHOT_SENT);
-	for (int i = 0; i < 3; i++) /* begin, limits, user */
+	for (int i = 0; i < 3; i++) /* begin, limits, nobody */
 		if (db_take(r->db, NULL, error) < 0)
 			return -1;
 	rc = take_look(r, highest, error);
@@ -211,7 +259,7 @@ end_sharing(struct reading *r, int rc)
 	if (rc == 0 && !response->started &&
 	    response->body.failure == BUFFER_GOOD) {
 		rows = response->body.data + r->rows_at;
-		length = response->body.length - r->rows_at;
+		length = r->rows_end - r->rows_at;
 		if (length > 0 && rows[0] == ',') {
 			rows++;
 			length--;
@@ -229,19 +277,26 @@ read_delta(struct reading *r, struct error *error)
 {
 	struct share *share = r->p->exchange->app->share;
 	struct pulling *p = r->p;
+	int64_t from = p->request.cookie.version, to = p->stand.version;
 	int rc = 1;
+	bool keeps = share_begin(share, &p->stand.history, from, to, &r->chain);
 
-	if (share_begin(share, &p->stand.history, p->request.cookie,
-		p->stand.version, &r->chain)) {
+	if (!keeps && r->registration->per_user) {
+		/* Somebody was faster, or at it just now; the rest nobody has
+		 * but this one. */
+		share_release(share, &r->chain);
+		share_find(share, &p->stand.history, from, to, &r->chain);
+	}
+	if (keeps || r->registration->per_user) {
 		snprintf(
 		    r->from, sizeof(r->from), "%" PRId64, r->chain.reached);
 		rc = read_snapshot(r, error);
-		end_sharing(r, rc);
 	} else {
-		/* Somebody was faster, or at it just now: the look has the
-		 * rest. */
+		/* The look has it all. */
 		p->shares++;
 	}
+	if (keeps)
+		end_sharing(r, rc);
 	share_release(share, &r->chain);
 	return rc;
 }
@@ -255,10 +310,11 @@ read_rows(struct reading *r, struct error *error)
 	if (r->db == NULL)
 		return -1;
 	r->registration = registry_current(app->registry);
+	if (pull_set_viewer(r->p, r->registration, error) < 0)
+		return -1;
 	/* Others read what this one needs, but while the version goes on rising
 	 * it may come too late each time: at last it reads for itself. */
-	if (r->p->mode == PULL_DELTA && !r->registration->per_user &&
-	    r->p->shares < PULL_SHARES_MAX)
+	if (r->p->mode == PULL_DELTA && r->p->shares < PULL_SHARES_MAX)
 		return read_delta(r, error);
 	snprintf(r->from, sizeof(r->from), "%s", r->p->since);
 	return read_snapshot(r, error);

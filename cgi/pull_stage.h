@@ -6,6 +6,7 @@
 #ifndef REPLICACHE_PULL_STAGE_H
 #define REPLICACHE_PULL_STAGE_H
 
+#include "cookie.h"
 #include "exchange.h"
 #include "gather.h"
 #include "identity.h"
@@ -16,6 +17,7 @@ struct app;
 struct db;
 struct db_result;
 struct error;
+struct registration;
 
 /* How often a pull is tried: it starts over when what it was planned on has
  * changed, or its connection was lost. */
@@ -52,7 +54,8 @@ struct pulling {
 	struct exchange *exchange;
 	struct pull request;
 	struct identity identity;
-	char since[PULL_NUMBER_SIZE]; /* the cookie; "-1" if it is none */
+	char since[PULL_NUMBER_SIZE]; /* the cookie's version; "-1" if none */
+	char of[COOKIE_OF_SIZE]; /* whose view it is to be; "": everybody's */
 	struct pull_stand stand;
 	enum pull_mode mode;
 	int tries, shares;
@@ -69,13 +72,20 @@ int pull_send_look(struct db *db, struct pulling *const *pulls, size_t count,
 
 /*
  * Reads row ROW of a look's result, which is p's. HIGHEST is what
- * share_highest() gave before the look was sent. ERROR_FORBIDDEN if the group
- * is another user's.
+ * share_highest() gave before the look was sent. ERROR_CLIENT_STATE_NOT_FOUND
+ * if the group is another user's: by ERROR_FORBIDDEN the client would show that
+ * user's rows for ever. It starts a new group, which is the asker's.
  */
 int pull_read_look(struct pulling *p, const struct db_result *rows, int row,
     int64_t highest, struct error *error);
 
-/* The cookie against where the database stands (design section 5).
+/* Sets whose view P is to get of what REGISTRATION has registered. -1 when out
+ * of memory. */
+int pull_set_viewer(struct pulling *p, const struct registration *registration,
+    struct error *error);
+
+/* The cookie against where the database stands, and whose view it is (design
+ * section 5).
  * ERROR_COOKIE_FROM_FUTURE if that is behind, or went another way. */
 int pull_choose_mode(
     const struct pulling *p, enum pull_mode *mode_out, struct error *error);

@@ -308,7 +308,6 @@ protocol_parse_push(char *body, size_t length, const struct scan_limits *limits,
 	return 0;
 }
 
-/* Only what we can have given: a whole number in plain digits. */
 static int
 read_cookie(
     const struct scan_value *value, struct pull *pull, struct error *error)
@@ -316,12 +315,7 @@ read_cookie(
 	if (value->kind == SCAN_NONE)
 		return error_set(
 		    error, ERROR_INVALID_REQUEST, "cookie is missing");
-	if (value->kind == SCAN_NULL)
-		pull->cookie_kind = COOKIE_NULL;
-	else if (scan_integer(value, 0, &pull->cookie))
-		pull->cookie_kind = COOKIE_VERSION;
-	else
-		pull->cookie_kind = COOKIE_OTHER;
+	cookie_read(value, &pull->cookie);
 	return 0;
 }
 

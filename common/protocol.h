@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cookie.h"
+
 struct arena;
 struct error;
 struct scan_limits;
@@ -42,17 +44,10 @@ struct push {
 	size_t mutation_count;
 };
 
-enum cookie_kind {
-	COOKIE_NULL,
-	COOKIE_VERSION, /* a version, perhaps of another time or place */
-	COOKIE_OTHER,   /* any other JSON: not one of ours */
-};
-
 struct pull {
 	const char *group;
 	const char *schema_version;
-	enum cookie_kind cookie_kind;
-	int64_t cookie; /* of a COOKIE_VERSION */
+	struct cookie cookie;
 };
 
 /*

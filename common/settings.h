@@ -56,14 +56,16 @@ struct settings {
 	char *database;        /* libpq conninfo; "": all from PG* */
 	char *listen_database; /* likewise, for LISTEN; "": as database */
 	char *_Atomic
-	    allowed_origins;       /* URL origins, spaces between; "*": any */
-	char *jwt_key_file;        /* path */
-	char *jwt_audience;        /* of a token; "": none */
-	char *jwt_issuer;          /* of a token; "": any */
-	char *jwt_subject;         /* the claim that names the user */
-	char *jwt_header;          /* besides Authorization, or "" */
-	char *jwt_cookie;          /* that may have the token, or "" */
-	_Atomic int auth;          /* enum auth_kind */
+	    allowed_origins; /* URL origins, spaces between; "*": any */
+	char *jwt_key_file;  /* path */
+	char *jwt_audience;  /* of a token; "": none */
+	char *jwt_issuer;    /* of a token; "": any */
+	char *_Atomic
+	    cookie_claims; /* claims that views ask for, spaces between */
+	char *jwt_subject; /* the claim that names the user */
+	char *jwt_header;  /* besides Authorization, or "" */
+	char *jwt_cookie;  /* that may have the token, or "" */
+	_Atomic int auth;  /* enum auth_kind */
 	_Atomic int jwt_algorithm; /* enum token_algorithm */
 	_Atomic long jwt_leeway;   /* s */
 	_Atomic int log_level;     /* enum log_level */

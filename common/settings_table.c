@@ -129,6 +129,15 @@ static const struct setting table[] = {
 	"make itself null, so it is as open as *. Pages that are let in by "
 	"either bring their token in a header: cookies and the like are for "
 	"origins that are named."},
+    {STRING(cookie_claims, AT_HUP, ""), "REPLICACHE_COOKIE_CLAIMS",
+	"the claims of a token that views ask for, spaces between; empty: all "
+	"but those that are another in each token or session",
+	"Whose user or claims have changed starts over: the cookie has a hash "
+	"of them. A claim that views don't ask for, and that changes, makes "
+	"clients start over for nothing; one that views ask for must be "
+	"named. Left out by default are exp, iat, nbf, jti, auth_time, nonce, "
+	"at_hash, c_hash, s_hash, sid, session_state, event_id, origin_jti, "
+	"aio, rh and uti."},
     {NUMBER(workers, AT_START, "8", 1, 256), "REPLICACHE_WORKERS",
 	"threads that serve requests",
 	"A request that waits for the database holds none of them."},

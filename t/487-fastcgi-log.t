@@ -80,7 +80,7 @@ subtest 'a line a request' => sub {
 		'which tells who did what, and how long it took');
 	ask($program, pull_params('g'), HTTP_AUTHORIZATION => Rig::Token::of_user('bob b.'));
 	like((request_lines($program))[0],
-		qr{^replicache: info request path=/pull status=403 error=forbidden reason="the client group is another user's" user="bob b\." us=\d+ bytes=\d+$},
+		qr{^replicache: debug request path=/pull status=200 error=ClientStateNotFound reason="the client group is another user's" user="bob b\." us=\d+ bytes=\d+$},
 		'and why not');
 	ask($program, pull_params('g'), HTTP_AUTHORIZATION => '');
 	like((grep { /status/ } request_lines($program))[0],

@@ -32,7 +32,7 @@ $session->query(q(
 	end $$;
 	create view gate_view as select id, gate_wait(id) as gate from gate;
 	insert into gate values (1);
-	do $$ begin perform replicache_register_table('gate', view => 'gate_view'); end $$;
+	do $$ begin perform replicache_register_table('gate', view => 'gate_view', per_user => false); end $$;
 	create table later (id int primary key, note text);
 	do $$ begin perform replicache_register_table('later'); end $$;
 	create function put_later(args jsonb) returns void language sql as $$

@@ -39,7 +39,7 @@ $session->query(q(
 	end $$;
 	create view gate_view as select id, n, gate_wait(n) as gate from gate;
 	insert into gate values (1, 0);
-	do $$ begin perform replicache_register_table('gate', view => 'gate_view'); end $$;
+	do $$ begin perform replicache_register_table('gate', view => 'gate_view', per_user => false); end $$;
 ));
 my $program = Rig::Program->start(REPLICACHE_WORKERS => READERS + 4, REPLICACHE_POOL => READERS + 4,
 	REPLICACHE_LOCK_TIMEOUT => 60000, REPLICACHE_PULL_TIMEOUT => 60000,

@@ -210,8 +210,7 @@ is_document(const char *data, size_t size, struct scan_value *object)
 	struct error error;
 	unsigned flags;
 
-	if (scan_document_within(
-		data, size, &limits, &flags, &error) < 0)
+	if (scan_document_within(data, size, &limits, &flags, &error) < 0)
 		return false;
 	scan_root(data, size, object);
 	return true;
@@ -324,8 +323,8 @@ check_again(const struct push *push)
 	write_push(&out, push);
 	fuzz_check(out.failure == BUFFER_GOOD);
 	body = fuzz_copy(out.data, out.length);
-	fuzz_check(protocol_parse_push(body, out.length, &none, &arena, &again,
-		       &error) == 0);
+	fuzz_check(protocol_parse_push(
+		       body, out.length, &none, &arena, &again, &error) == 0);
 	check_same(push, &again);
 	free(body);
 	arena_fini(&arena);
@@ -343,8 +342,8 @@ check_push(const char *data, size_t size)
 	bool expected = is_document(data, size, &object) && is_push(&object);
 
 	arena_init(&arena, ARENA_MAX);
-	if (protocol_parse_push(body, size, &limits, &arena,
-		&push, &error) == 0) {
+	if (protocol_parse_push(body, size, &limits, &arena, &push, &error) ==
+	    0) {
 		fuzz_check(expected);
 		for (size_t i = 0; i < push.mutation_count; i++)
 			check_args(&push.mutations[i], data, size, body);
@@ -359,19 +358,49 @@ check_push(const char *data, size_t size)
 	free(body);
 }
 
+/* What the client has to take: an order above what it had. */
+static void
+check_next(const struct cookie *had, const char *of)
+{
+	struct cookie next, again;
+	struct scan_value root;
+	struct buffer out;
+	unsigned flags;
+	struct error error;
+
+	cookie_next(had, 42, of, &next);
+	fuzz_check(next.version == 42 && next.order >= 42);
+	fuzz_check(cookie_is_of(&next, of));
+	fuzz_check(cookie_is_of(had, of) || next.order == SCAN_INTEGER_MAX ||
+		   next.order > had->order);
+	fuzz_check(next.text || !had->text);
+	buffer_init(&out, 1024);
+	cookie_write(&out, &next);
+	fuzz_check(scan_document_within(
+		       out.data, out.length, &limits, &flags, &error) == 0);
+	scan_root(out.data, out.length, &root);
+	cookie_read(&root, &again);
+	fuzz_check(again.kind == next.kind && again.version == next.version &&
+		   again.order == next.order && again.text == next.text &&
+		   strcmp(again.of, next.of) == 0);
+	buffer_fini(&out);
+}
+
 static void
 check_cookie(const struct scan_value *object, const struct pull *pull)
 {
+	const struct cookie *read = &pull->cookie;
 	struct scan_value cookie;
 	char digits[24];
 
 	members(object, "cookie", &cookie);
-	fuzz_check(
-	    (pull->cookie_kind == COOKIE_NULL) == (cookie.kind == SCAN_NULL));
-	if (pull->cookie_kind != COOKIE_VERSION)
+	fuzz_check((read->kind == COOKIE_NULL) == (cookie.kind == SCAN_NULL));
+	check_next(read, "");
+	check_next(read, "0123456789abcdef01234567");
+	if (read->kind != COOKIE_VERSION)
 		return;
-	fuzz_check(pull->cookie >= 0 && pull->cookie <= PROTOCOL_NUMBER_MAX);
-	snprintf(digits, sizeof(digits), "%lld", (long long)pull->cookie);
+	fuzz_check(read->version >= 0 && read->version <= PROTOCOL_NUMBER_MAX);
+	snprintf(digits, sizeof(digits), "%lld", (long long)read->version);
 	fuzz_check(strlen(digits) == cookie.length);
 	fuzz_check(memcmp(digits, cookie.text, cookie.length) == 0);
 }
@@ -387,8 +416,8 @@ check_pull(const char *data, size_t size)
 	bool expected = is_document(data, size, &object) && is_pull(&object);
 
 	arena_init(&arena, ARENA_MAX);
-	if (protocol_parse_pull(body, size, &limits, &arena,
-		&pull, &error) == 0) {
+	if (protocol_parse_pull(body, size, &limits, &arena, &pull, &error) ==
+	    0) {
 		fuzz_check(expected);
 		check_cookie(&object, &pull);
 	} else {
