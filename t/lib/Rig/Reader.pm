@@ -31,6 +31,9 @@ package Rig::Reader;
 use strict;
 use warnings;
 
+use File::Copy qw(copy);
+use File::Path qw(make_path);
+
 use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Node;
@@ -157,13 +160,16 @@ sub new
 	my $top = srcdir();
 	my $folder = workdir() . '/at-' . $name =~ tr{/.}{--}r;
 	mkdir $folder or die "$folder: $!";
-	for my $below (qw(run run/replicache etc etc/replicache share share/examples share/examples/chat)) {
-		mkdir "$folder/$below" or die "$folder/$below: $!";
-	}
+	make_path(map { "$folder/$_" } qw(run/replicache etc/replicache schema share/schema share/examples/chat));
 	chmod 0777, $folder, "$folder/run", "$folder/run/replicache";
-	symlink "$top/schema", "$folder/share/schema" or die "symlink: $!";
-	symlink "$top/examples/chat/database", "$folder/share/examples/chat/database" or die "symlink: $!";
-	symlink "$stubs/chat/$_", "$folder/share/examples/chat/$_" or die "symlink: $!" for qw(build serve);
+	# Copies, as other users may not enter the source tree.
+	for my $below (qw(schema share/schema)) {
+		system('cp', '-R', "$top/schema/.", "$folder/$below") == 0 or die "cp: $top/schema\n";
+	}
+	for my $file ("$top/examples/chat/database", "$stubs/chat/build", "$stubs/chat/serve") {
+		copy($file, "$folder/share/examples/chat/") or die "$file: $!";
+	}
+	chmod 0755, glob "$folder/share/examples/chat/*";
 	spew("$folder/etc/replicache/jwt.pem", slurp("$top/t/keys/rs256.pem"));
 	my $self = bless { folder => $folder, cwd => $folder, user => $option{user} // 'root', running => [], sites => [] }, $class;
 	@$self{qw(cluster database owner)} = $option{quickstart} ? (quickstart(), 'chat', 'chat') : ($cluster, 'app', 'app');
@@ -189,7 +195,6 @@ sub install_app
 	my ($self, $sql) = @_;
 	$cluster->admin->query($_) for 'create database app owner app', 'create role web login';
 	$cluster->run_files('app', [ srcdir() . '/schema/replicache.sql', spew("$self->{folder}/app.sql", $sql) ]);
-	symlink srcdir() . '/schema', "$self->{folder}/schema" or die "symlink: $!";
 	my $settings = spew("$self->{folder}/etc/replicache.conf", qq(auth = none\ndatabase = "dbname=app user=app"\n));
 	chmod 0600, $settings;
 	$self->{settings} = $settings;
