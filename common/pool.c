@@ -119,12 +119,12 @@ is_paused(const struct pool *pool)
 	return pool->pause > 0 && clock_ms() < pool->retry_at;
 }
 
-/* Whether there is one that may come back. */
+/* Whether there is one that may come back, or that did while another was tried. */
 static bool
-is_one_lent(const struct pool *pool)
+is_one_there(const struct pool *pool)
 {
 	for (size_t i = 0; i < pool->size; i++)
-		if (pool->slots[i].out && pool->slots[i].db != NULL)
+		if (pool->slots[i].db != NULL)
 			return true;
 	return false;
 }
@@ -235,7 +235,7 @@ take(struct pool *pool, struct error *error)
 	do {
 		slot = choose(pool);
 		db = take_slot(pool, slot, error);
-	} while (db == NULL && (slot == NULL || is_one_lent(pool)) &&
+	} while (db == NULL && (slot == NULL || is_one_there(pool)) &&
 		 wait_back(pool, until, slot != NULL));
 	pthread_mutex_unlock(&pool->lock);
 	return db;

@@ -138,6 +138,8 @@ is($program->stop, 0, 'it ends in order');
 sub start_crowded
 {
 	my ($patience) = @_;
+	wait_until(sub { $session->value(q(select count(*) from pg_stat_activity where usename = 'app')) <= 2 },
+	    'the sessions of before to be gone', 30);
 	$program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_POOL => 4,
 	    REPLICACHE_CONNECT_TIMEOUT => $patience, REPLICACHE_LOCK_TIMEOUT => 60_000, REPLICACHE_STATEMENT_TIMEOUT => 60_000);
 	$holder->query('begin; lock table item in access exclusive mode');
