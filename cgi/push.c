@@ -82,7 +82,8 @@ push_handle(struct exchange *exchange)
 	const struct settings *settings = exchange->app->settings;
 	const struct scan_limits limits = {
 	    .tokens = (size_t)settings->max_tokens,
-	    .depth = (size_t)settings->max_depth};
+	    .depth = (size_t)settings->max_depth,
+	    .written = (size_t)settings->max_body};
 	struct batch_job *job = &exchange->job;
 	struct error error;
 

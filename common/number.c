@@ -133,3 +133,31 @@ number_is_double(const char *text, size_t length)
 		return power < NUMBER_POWER_MAX;
 	return below_overflow(first, mantissa_end);
 }
+
+size_t
+number_written(const char *text, size_t length)
+{
+	const char *end = text + length;
+	const char *at = *text == '-' ? text + 1 : text;
+	const char *mantissa_end = at, *point, *first;
+	int64_t exponent, whole, places;
+
+	while (
+	    mantissa_end < end && *mantissa_end != 'e' && *mantissa_end != 'E')
+		mantissa_end++;
+	if (mantissa_end == end)
+		return length;
+	exponent = read_exponent(mantissa_end + 1, end);
+	point = skip_digits(at, mantissa_end);
+	places = point < mantissa_end ? mantissa_end - point - 1 : 0;
+	places = places > exponent ? places - exponent : 0;
+	for (first = at; first < mantissa_end; first++)
+		if (*first != '0' && *first != '.')
+			break;
+	/* A zero stays one digit before the point. */
+	whole = first == mantissa_end ? 1 : point - at + exponent;
+	if (whole < 1)
+		whole = 1;
+	return (size_t)(at - text) + (size_t)whole +
+	       (places > 0 ? 1 + (size_t)places : 0);
+}

@@ -47,4 +47,14 @@ size_t number_span(const char *at, const char *end, enum number_form *form_out);
  */
 bool number_is_double(const char *text, size_t length);
 
+/* No number becomes longer than this many times its length by number_written():
+ * 1e-1074 takes 1076 bytes instead of 7. */
+#define NUMBER_GROWTH_MAX 154
+
+/*
+ * The bytes that the number TEXT, which number_is_double(), takes at most when
+ * jsonb writes it: without an exponent, each digit and zero written out.
+ */
+size_t number_written(const char *text, size_t length);
+
 #endif

@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "error.h"
 #include "map.h"
+#include "number.h"
 #include "scan.h"
 
 static int
@@ -119,6 +120,8 @@ struct reading {
 	struct map clients;
 	int64_t *last;  /* the last ID seen, by client */
 	unsigned flags; /* of the whole body */
+	size_t written; /* the args so far, as jsonb writes them */
+	size_t most;    /* of that; 0: no bound, or none that can be met */
 };
 
 static int
@@ -141,7 +144,8 @@ read_client(struct reading *reading, const struct scan_value *value, int64_t id,
 	return 0;
 }
 
-/* A mutator's name may be anything: what is none fails as a mutation. */
+/* A mutator's name may be anything of some length: what is none fails as a
+ * mutation. */
 static int
 read_name(struct reading *reading, const struct scan_value *value,
     struct mutation *mutation, struct error *error)
@@ -151,18 +155,39 @@ read_name(struct reading *reading, const struct scan_value *value,
 
 	if (check_string(value, "name", error) < 0)
 		return -1;
+	/* An escape takes 6 bytes at most for each byte that it means. */
+	if (value->length > 6 * PROTOCOL_NAME_MAX + 2)
+		return error_set(
+		    error, ERROR_INVALID_REQUEST, "name is too long");
 	name = arena_alloc(reading->arena, value->length);
 	if (name == NULL)
 		return out_of_memory(error);
-	scan_decode(value, name, &flags);
+	if (scan_decode(value, name, &flags) > PROTOCOL_NAME_MAX)
+		return error_set(
+		    error, ERROR_INVALID_REQUEST, "name is too long");
 	mutation->name = name;
 	if (flags != 0)
 		mutation->refused = "unknown_mutator";
 	return 0;
 }
 
+/* Whether there is no room for the args VALUE, with all numbers written out. */
+static bool
+is_too_much(struct reading *reading, const struct scan_value *value)
+{
+	size_t written;
+
+	if (reading->most == 0)
+		return false;
+	written = scan_written(value);
+	if (written > reading->most - reading->written)
+		return true;
+	reading->written += written;
+	return false;
+}
+
 static void
-read_args(const struct reading *reading, const struct scan_value *value,
+read_args(struct reading *reading, const struct scan_value *value,
     struct mutation *mutation)
 {
 	unsigned flags;
@@ -174,14 +199,13 @@ read_args(const struct reading *reading, const struct scan_value *value,
 	}
 	mutation->args = value->text;
 	mutation->args_length = value->length;
-	if (reading->flags == 0)
+	if (mutation->refused != NULL)
 		return;
-	flags = scan_flags(value);
-	if (mutation->refused != NULL || flags == 0)
-		return;
-	mutation->refused = (flags & (SCAN_NUL | SCAN_SURROGATE)) != 0
-				? "unstorable_text"
-				: "number_out_of_range";
+	flags = reading->flags == 0 ? 0 : scan_flags(value);
+	if ((flags & (SCAN_NUL | SCAN_SURROGATE)) != 0)
+		mutation->refused = "unstorable_text";
+	else if (flags != 0 || is_too_much(reading, value))
+		mutation->refused = "number_out_of_range";
 }
 
 static int
@@ -292,6 +316,9 @@ protocol_parse_push(char *body, size_t length, const struct scan_limits *limits,
 
 	memset(push, 0, sizeof(*push));
 	map_init(&reading.clients, arena);
+	/* What can't grow beyond it need not be counted. */
+	if (length > limits->written / NUMBER_GROWTH_MAX)
+		reading.most = limits->written;
 	if (read_object(body, length, limits, &object, &reading.flags, error) <
 		0 ||
 	    scan_fields(&object, names, FIELDS, fields, error) < 0 ||

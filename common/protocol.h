@@ -21,17 +21,22 @@ struct scan_limits;
 #define PROTOCOL_ID_MAX 64
 #define PROTOCOL_SCHEMA_VERSION_MAX 1024
 
+/* Longest name of a mutation, in bytes: replicache_register_mutator() takes none
+ * that is longer, and the ledger keeps each that was sent. */
+#define PROTOCOL_NAME_MAX 256
+
 /* The largest mutation ID and version: what a JavaScript number holds. */
 #define PROTOCOL_NUMBER_MAX INT64_C(9007199254740991)
 
 struct mutation {
 	size_t client;    /* index into push->clients */
 	int64_t id;       /* 1 .. PROTOCOL_NUMBER_MAX */
-	const char *name; /* may be no mutator's */
+	const char *name; /* may be no mutator's; PROTOCOL_NAME_MAX */
 	const char *args; /* JSON as it was sent, NUL-terminated */
 	size_t args_length;
 	/* NULL, or the ledger's code for args that no mutator can take:
-	 * "unstorable_text", "number_out_of_range". */
+	 * "unstorable_text"; "number_out_of_range", also where the numbers of
+	 * the push, written out, would be longer than limits->written. */
 	const char *refused;
 };
 
@@ -56,8 +61,8 @@ struct pull {
  * over the byte behind them. The rest comes from ARENA.
  *
  * ERROR_INVALID_JSON, _TOO_DEEP, _TOO_MANY_TOKENS: see scan_document().
- * ERROR_INVALID_REQUEST: a field is missing, twice or wrong, or the IDs of a
- * client descend. ERROR_INVALID_ID: of a mutation.
+ * ERROR_INVALID_REQUEST: a field is missing, twice, wrong or too long, or the
+ * IDs of a client descend. ERROR_INVALID_ID: of a mutation.
  * ERROR_CLIENT_TOO_OLD: pushVersion 0.
  * ERROR_VERSION_NOT_SUPPORTED_PUSH: another one than 0 and 1.
  */

@@ -385,6 +385,28 @@ scan_flags(const struct scan_value *value)
 	return flags;
 }
 
+size_t
+scan_written(const struct scan_value *value)
+{
+	const char *at = value->text, *end = at + value->length;
+	enum number_form form;
+	size_t written = value->length, length;
+
+	while (at < end) {
+		if (*at == '"') {
+			at = quoted_skip(at, end);
+		} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
+			length = number_span(at, end, &form);
+			if (form == NUMBER_EXPONENT)
+				written += number_written(at, length) - length;
+			at += length;
+		} else {
+			at++;
+		}
+	}
+	return written;
+}
+
 bool
 scan_equals(const struct scan_value *value, const char *text)
 {

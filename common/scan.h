@@ -78,6 +78,9 @@ struct scan_cursor {
 struct scan_limits {
 	size_t tokens; /* values */
 	size_t depth;  /* levels; beyond SCAN_DEPTH_MAX it means that */
+	/* Bytes that the args of a push may take once jsonb has written out their
+	 * numbers, for protocol.h; 0: any number. */
+	size_t written;
 };
 
 /*
@@ -97,7 +100,7 @@ static inline int
 scan_document(const char *bytes, size_t length, size_t max_tokens,
     unsigned *flags_out, struct error *error)
 {
-	const struct scan_limits limits = {max_tokens, SCAN_DEPTH_MAX};
+	const struct scan_limits limits = {max_tokens, SCAN_DEPTH_MAX, 0};
 
 	return scan_document_within(bytes, length, &limits, flags_out, error);
 }
@@ -129,6 +132,10 @@ int scan_fields(const struct scan_value *object, const char *const *names,
 /* The flags of the strings, keys and numbers in VALUE. To find which value of
  * a document has those that scan_document() reported. */
 unsigned scan_flags(const struct scan_value *value);
+
+/* The bytes that VALUE takes at most once jsonb has written out its numbers
+ * (number_written()); all of them must be doubles. */
+size_t scan_written(const struct scan_value *value);
 
 /* True if the string (or key) VALUE means exactly the C string TEXT. */
 bool scan_equals(const struct scan_value *value, const char *text);

@@ -311,7 +311,7 @@ check_same(const struct push *a, const struct push *b)
 static void
 check_again(const struct push *push)
 {
-	static const struct scan_limits none = {SIZE_MAX, SCAN_DEPTH_MAX};
+	static const struct scan_limits none = {SIZE_MAX, SCAN_DEPTH_MAX, 0};
 	struct buffer out;
 	struct arena arena;
 	struct push again;

@@ -200,6 +200,32 @@ agrees_with_strtod(void **state)
 	assert_in_range(infinite, 20000, 80000);
 }
 
+static void
+what_is_written_out_is_counted(void **state)
+{
+	/* By Postgres: length(('TEXT'::jsonb)::text). */
+	static const struct {
+		const char *text;
+		size_t length;
+	} cases[] = {{"1", 1}, {"-1.50", 5}, {"1e0", 1}, {"1e2", 3},
+	    {"-1E+2", 4}, {"1.5e2", 3}, {"1.555e2", 5}, {"1e-2", 4},
+	    {"-1e-2", 5}, {"12e-2", 4}, {"123.4e-2", 5}, {"1e308", 309},
+	    {"1.0e308", 309}, {"1e-1074", 1076}, {"-1e-1074", 1077},
+	    {"0e0", 1}, {"0e300", 1}, {"0e-300", 302}, {"0.0e300", 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t length = strlen(cases[i].text);
+
+		if (number_written(cases[i].text, length) != cases[i].length)
+			fail_msg("%s: %zu", cases[i].text,
+			    number_written(cases[i].text, length));
+		assert_true(cases[i].length <= length * NUMBER_GROWTH_MAX);
+	}
+	/* Zeros in front are not written, and counted all the same. */
+	assert_int_equal(number_written("0.001e3", 7), 4);
+}
+
 int
 main(void)
 {
@@ -211,6 +237,7 @@ main(void)
 	    cmocka_unit_test(exponents_of_any_length_are_understood),
 	    cmocka_unit_test(digits_behind_the_point_are_counted),
 	    cmocka_unit_test(agrees_with_strtod),
+	    cmocka_unit_test(what_is_written_out_is_counted),
 	};
 
 	return unit_run(tests);

@@ -19,7 +19,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct scan_limits usual = {1000, SCAN_DEPTH_MAX};
+static const struct scan_limits usual = {1000, SCAN_DEPTH_MAX, 0};
 
 /* A body, whatever was read out of it, and the memory of both. */
 struct parsed {
@@ -385,11 +385,74 @@ the_body_is_an_object(void **state)
 	judge_pull("{}", ERROR_INVALID_REQUEST);
 }
 
+/* Each mutation that there is no room for is refused, and no other. */
+static void
+numbers_are_bounded_as_they_are_written(void **state)
+{
+	static const char text[] =
+	    "{\"pushVersion\":1,\"clientGroupID\":\"g\",\"profileID\":\"p\","
+	    "\"schemaVersion\":\"\",\"mutations\":["
+	    "{\"id\":1,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1e-90]},"
+	    "{\"id\":2,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1e98,\"1e99\"]},"
+	    "{\"id\":3,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1.5]},"
+	    "{\"id\":4,\"clientID\":\"c\",\"name\":\"n\",\"args\":{\"1e999\":1e99}}]}";
+	static const struct {
+		size_t written;
+		const char *refused;
+	} cases[] = {{0, "----"}, {317, "----"}, {316, "---x"}, {207, "---x"},
+	    {206, "--xx"}, {202, "--xx"}, {201, "-x-x"}, {94, "-xxx"},
+	    {93, "xx-x"}, {5, "xx-x"}, {4, "xxxx"}};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct scan_limits limits = usual;
+		struct parsed parsed;
+
+		limits.written = cases[i].written;
+		take(&parsed, text);
+		assert_int_equal(
+		    protocol_parse_push(parsed.body, strlen(text), &limits,
+			&parsed.arena, &parsed.push, &parsed.error),
+		    0);
+		for (size_t k = 0; k < 4; k++) {
+			const char *refused = parsed.push.mutations[k].refused;
+
+			if ((refused != NULL) != (cases[i].refused[k] == 'x'))
+				fail_msg("%zu: %zu", cases[i].written, k);
+			if (refused != NULL)
+				assert_string_equal(
+				    refused, "number_out_of_range");
+		}
+		drop(&parsed);
+	}
+}
+
+static void
+names_have_a_length(void **state)
+{
+	char text[2048], name[1700];
+
+	(void)state;
+	for (size_t length = 255; length <= 257; length++) {
+		memset(name, 'n', length);
+		name[length] = '\0';
+		snprintf(text, sizeof(text),
+		    "{\"pushVersion\":1,\"clientGroupID\":\"g\","
+		    "\"profileID\":\"p\",\"schemaVersion\":\"\","
+		    "\"mutations\":[{\"id\":1,\"clientID\":\"c\","
+		    "\"name\":\"%s\"}]}",
+		    name);
+		judge_push(text,
+		    length <= PROTOCOL_NAME_MAX ? ERROR_NONE
+						: ERROR_INVALID_REQUEST);
+	}
+}
+
 static void
 tokens_are_counted(void **state)
 {
-	static const struct scan_limits six = {6, SCAN_DEPTH_MAX},
-					five = {5, SCAN_DEPTH_MAX};
+	static const struct scan_limits six = {6, SCAN_DEPTH_MAX, 0},
+					five = {5, SCAN_DEPTH_MAX, 0};
 	struct parsed parsed;
 	char body[512];
 
@@ -817,6 +880,8 @@ main(void)
 	    cmocka_unit_test(fields_of_a_wrong_type_are_refused),
 	    cmocka_unit_test(the_body_is_an_object),
 	    cmocka_unit_test(tokens_are_counted),
+	    cmocka_unit_test(numbers_are_bounded_as_they_are_written),
+	    cmocka_unit_test(names_have_a_length),
 	    cmocka_unit_test(versions_are_judged),
 	    cmocka_unit_test(ids_are_whole_numbers_from_1),
 	    cmocka_unit_test(ids_have_a_length),
