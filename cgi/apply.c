@@ -95,52 +95,143 @@ send_begin(struct db *db, const struct apply_plan *plan, struct arena *arena,
 	return db_send_id(db, STATEMENT_PUSH_BEGIN, PARAMS, params, error);
 }
 
-/* The statement of CALL, or NULL: it is to be guarded. */
-static const struct statement *
-find_statement(
+/* The mutator that CALL is to run; NULL: it is only recorded. */
+static const struct registered_mutator *
+find_mutator(
     const struct registration *registration, const struct apply_call *call)
 {
-	if (call->guarded || call->mutation->refused != NULL)
+	if (call->mutation->refused != NULL)
 		return NULL;
-	return registration_call(registration, call->mutation->name);
+	return registration_mutator(registration, call->mutation->name);
 }
 
 static int
-send_call(struct db *db, const struct registration *registration,
+send_call(struct db *db, const struct registered_mutator *mutator,
     const struct apply_call *call, struct error *error)
 {
 	const struct mutation *mutation = call->mutation;
 	const struct identity *identity = call->identity;
-	const struct statement *statement = find_statement(registration, call);
 	char id[NUMBER_SIZE];
 
 	snprintf(id, sizeof(id), "%" PRId64, mutation->id);
-	if (statement == NULL) {
+	if (call->guarded) {
 		const char *const params[] = {call->client, call->group, id,
-		    identity->user, mutation->name, mutation->args,
-		    mutation->refused, identity->claims};
+		    identity->user, mutation->name, mutation->args, NULL,
+		    identity->claims};
 
 		return db_send_id(db, STATEMENT_GUARD, 8, params, error);
 	}
 	const char *const params[] = {call->client, call->group, id,
 	    identity->user, mutation->args, identity->claims};
 
-	return db_send(db, statement, 6, params, error);
+	return db_send(db, &mutator->call, 6, params, error);
 }
 
-/* Queues what undoes a SET, SET ROLE or temporary table that a mutator left in
- * the session. What failed is undone by ROLLBACK and needs none of it. */
-static int
-send_tidy(struct db *db, struct error *error)
+/* How many calls from the one at FIRST on are only recorded. */
+static size_t
+count_recorded(const struct apply_plan *plan, size_t first)
 {
-	static const enum statement_id tidy[] = {
-	    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP};
+	size_t end = first;
 
-	for (size_t i = 0; i < sizeof(tidy) / sizeof(tidy[0]); i++)
-		if (db_send_id(db, tidy[i], 0, NULL, error) < 0)
-			return -1;
-	return db_send_once(db, STATEMENT_KEEP_MEMORY, error);
+	while (end < plan->call_count &&
+	       find_mutator(plan->registration, &plan->calls[end]) == NULL)
+		end++;
+	return end - first;
 }
+
+/* Queues the statement that records COUNT calls from CALL on. */
+static int
+send_recorded(struct db *db, const struct apply_call *call, size_t count,
+    struct arena *arena, struct error *error)
+{
+	enum {
+		CLIENTS,
+		GROUPS,
+		MUTATIONS,
+		USERS,
+		NAMES,
+		ARGS,
+		CODES,
+		PARAMS
+	};
+	struct pgarray arrays[PARAMS];
+	const char *params[PARAMS];
+	bool whole = true;
+
+	for (int i = 0; i < PARAMS; i++)
+		pgarray_init(&arrays[i]);
+	for (size_t i = 0; i < count; i++) {
+		const struct mutation *mutation = call[i].mutation;
+
+		pgarray_add_text(&arrays[CLIENTS], call[i].client);
+		pgarray_add_text(&arrays[GROUPS], call[i].group);
+		pgarray_add_int64(&arrays[MUTATIONS], mutation->id);
+		pgarray_add_text(&arrays[USERS], call[i].identity->user);
+		pgarray_add_text(&arrays[NAMES], mutation->name);
+		pgarray_add_text(&arrays[ARGS], mutation->args);
+		pgarray_add_text(&arrays[CODES], mutation->refused == NULL
+						     ? "unknown_mutator"
+						     : mutation->refused);
+	}
+	for (int i = 0; i < PARAMS; i++) {
+		params[i] = pgarray_end(&arrays[i], arena);
+		pgarray_fini(&arrays[i]);
+		whole = whole && params[i] != NULL;
+	}
+	if (!whole)
+		return error_set(error, ERROR_UNAVAILABLE, "out of memory");
+	return db_send_id(db, STATEMENT_RECORD_FAILURES, PARAMS, params, error);
+}
+
+static int
+send_calls(struct db *db, const struct apply_plan *plan, struct arena *arena,
+    struct error *error)
+{
+	size_t i = 0;
+
+	while (i < plan->call_count) {
+		const struct apply_call *call = &plan->calls[i];
+		size_t recorded = count_recorded(plan, i);
+		int rc;
+
+		if (recorded > 0)
+			rc = send_recorded(db, call, recorded, arena, error);
+		else
+			rc = send_call(db,
+			    find_mutator(plan->registration, call), call,
+			    error);
+		if (rc < 0)
+			return -1;
+		i += recorded > 0 ? recorded : 1;
+		FAULT(CALL_SENT);
+	}
+	return 0;
+}
+
+static int
+send_each(struct db *db, const enum statement_id *ids, size_t count,
+    struct error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		if (db_send_id(db, ids[i], 0, NULL, error) < 0)
+			return -1;
+	return 0;
+}
+
+/* What undoes a SET, SET ROLE or temporary table that a mutator left in the
+ * session. */
+static const enum statement_id tidy[] = {
+    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP};
+
+/* What undoes, besides, all else that SQL can leave there: cursors WITH HOLD,
+ * what it listens to, currval(), advisory locks and statements that were
+ * prepared by SQL. A deferred trigger may do all of it, so these run first. */
+static const enum statement_id tidy_alone[] = {STATEMENT_CONSTRAINTS,
+    STATEMENT_RESET_ROLE, STATEMENT_RESET, STATEMENT_DISCARD_TEMP,
+    STATEMENT_CLOSE_ALL, STATEMENT_UNLISTEN, STATEMENT_DISCARD_SEQUENCES,
+    STATEMENT_FORGET_SESSION};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Two groups: nobody waits for the session to be reset (apply_end()). */
 static int
@@ -152,36 +243,64 @@ send_all(struct db *db, const struct settings *settings,
 	    send_begin(db, plan, arena, error) < 0)
 		return -1;
 	FAULT(BEGIN_SENT);
-	for (size_t i = 0; i < plan->call_count; i++) {
-		if (send_call(db, plan->registration, &plan->calls[i], error) <
-		    0)
-			return -1;
-		FAULT(CALL_SENT);
-	}
+	if (send_calls(db, plan, arena, error) < 0)
+		return -1;
 	FAULT(COMMIT_UNSENT);
-	if (db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
+	if ((plan->alone &&
+		send_each(db, tidy_alone, COUNT(tidy_alone), error) < 0) ||
+	    db_send_id(db, STATEMENT_COMMIT, 0, NULL, error) < 0 ||
 	    db_sync(db, error) < 0)
 		return -1;
 	FAULT(COMMIT_SENT);
-	if (send_tidy(db, error) < 0)
+	if (send_each(db, tidy, COUNT(tidy), error) < 0 ||
+	    db_send_once(db, STATEMENT_KEEP_MEMORY, error) < 0)
 		return -1;
 	return db_sync(db, error);
 }
 
-/* Takes the answer of a call; *RECORDED counts those that failed alone. */
+/* Takes the answer of a call, or of the statement that records RUN of them;
+ * *RECORDED counts those that failed alone. */
 static int
-take_call(struct db *db, const struct registration *registration,
-    const struct apply_call *call, size_t *recorded, struct error *error)
+take_call(struct db *db, const struct apply_call *call, size_t run,
+    size_t *recorded, size_t *unkept, struct error *error)
 {
 	struct db_result *result;
 
-	if (find_statement(registration, call) != NULL)
+	if (run == 0 && !call->guarded)
 		return db_take(db, NULL, error);
 	if (db_take(db, &result, error) < 0)
 		return -1;
-	if (!db_null(result, 0, 0))
+	if (run > 0) {
+		*recorded += run;
+		*unkept += (size_t)db_int64(result, 0, 0);
+	} else if (!db_null(result, 0, 0)) {
 		++*recorded;
+		*unkept += strcmp(db_text(result, 0, 0), "not_kept") == 0;
+	}
 	db_result_free(result);
+	return 0;
+}
+
+static int
+take_calls(struct db *db, const struct apply_plan *plan,
+    struct apply_result *result, size_t *recorded, struct error *error)
+{
+	size_t i = 0;
+
+	while (i < plan->call_count) {
+		size_t run = count_recorded(plan, i);
+
+		if (take_call(db, &plan->calls[i], run, recorded,
+			&result->unkept, error) < 0) {
+			result->failed = i;
+			return -1;
+		}
+		i += run > 0 ? run : 1;
+		FAULT(CALL_TAKEN);
+	}
+	for (size_t k = 0; plan->alone && k < COUNT(tidy_alone); k++)
+		if (db_take(db, NULL, error) < 0)
+			return -1;
 	return 0;
 }
 
@@ -237,14 +356,8 @@ apply_run(struct db *db, const struct settings *settings,
 	if (take_begin(db, &result->version, error) < 0)
 		return -1;
 	FAULT(BEGIN_TAKEN);
-	for (size_t i = 0; i < plan->call_count; i++) {
-		if (take_call(db, plan->registration, &plan->calls[i],
-			&recorded, error) < 0) {
-			result->failed = i;
-			return -1;
-		}
-		FAULT(CALL_TAKEN);
-	}
+	if (take_calls(db, plan, result, &recorded, error) < 0)
+		return -1;
 	FAULT(COMMIT_UNREAD);
 	if (take_commit(db, error) < 0 || db_finish(db, error) < 0)
 		return -1;
@@ -256,22 +369,31 @@ apply_run(struct db *db, const struct settings *settings,
 	return 0;
 }
 
-void
-apply_end(struct db *db, bool committed)
+bool
+apply_end(struct db *db, const struct apply_plan *plan, bool committed)
 {
 	struct error ignored;
+	bool lost;
 
 	if (committed) {
 		/* The session is reset while the pushes are answered. */
 		db_leave(db);
 		FAULT(SESSION_RESET);
-		return;
-	}
-	/* What failed was told already; the tidying failed with it. */
-	db_finish(db, &ignored);
-	db_finish(db, &ignored);
-	if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) == 0 &&
-	    db_sync(db, &ignored) == 0)
+	} else {
+		/* What failed was told already; the tidying failed with it.
+		 * Some of what a mutator leaves, ROLLBACK does not undo. */
 		db_finish(db, &ignored);
-	FAULT(ROLLED_BACK);
+		db_finish(db, &ignored);
+		if (db_send_id(db, STATEMENT_ROLLBACK, 0, NULL, &ignored) ==
+			0 &&
+		    send_each(db, tidy_alone + 1, COUNT(tidy_alone) - 1,
+			&ignored) == 0 &&
+		    db_sync(db, &ignored) == 0)
+			db_finish(db, &ignored);
+		FAULT(ROLLED_BACK);
+	}
+	lost = db_lost(db);
+	if (plan->closes)
+		db_abandon(db);
+	return lost;
 }

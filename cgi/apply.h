@@ -26,6 +26,13 @@ struct mutation;
 struct registration;
 struct settings;
 
+/*
+ * A plan is either shared, with mutations of many client groups, whose mutators
+ * leave nothing that the next one could meet; or it is alone, with those of one
+ * client group. Then what mutators may leave in the session is undone within
+ * the transaction, so that this holds behind a pooler as well.
+ */
+
 /* In place of a call's index, when no single one failed. */
 #define APPLY_NONE SIZE_MAX
 
@@ -51,8 +58,7 @@ struct apply_call {
 	const char *group;
 	const struct identity *identity;
 	/* Call it inside an exception block: if it fails it is undone alone
-	 * and recorded. Mutations that are refused, or whose mutator
-	 * is unknown, are always called so. */
+	 * and recorded. Only where the plan is of one client group. */
 	bool guarded;
 };
 
@@ -62,13 +68,18 @@ struct apply_plan {
 	size_t group_count;
 	struct apply_client *clients;
 	size_t client_count;
+	/* Those that are refused or that no mutator is registered for are not
+	 * run, only recorded: one statement for all that stand together. */
 	struct apply_call *calls;
 	size_t call_count;
+	bool alone;
+	bool closes; /* a mutator may leave what nobody can find */
 };
 
 struct apply_result {
 	int64_t version; /* 0 unless it was reached */
 	size_t failed;   /* the index of the call that failed, or APPLY_NONE */
+	size_t unkept;   /* how many that failed the ledger had no room for */
 };
 
 /*
@@ -86,7 +97,9 @@ int apply_run(struct db *db, const struct settings *settings,
 
 /* Leaves DB as it was before: rolled back unless COMMITTED, the session reset.
  * After COMMIT nobody waits for that but who uses DB next (db_catch_up()), so
- * that the pushes are answered first. */
-void apply_end(struct db *db, bool committed);
+ * that the pushes are answered first. What PLAN may have left where nobody can
+ * undo it goes with the session, which is closed. Returns whether it was lost
+ * before that. */
+bool apply_end(struct db *db, const struct apply_plan *plan, bool committed);
 
 #endif

@@ -63,7 +63,7 @@ batch_submit(struct batch *batch, struct batch_job *job)
 	job->from = 0;
 	job->applied = job->skipped = 0;
 	job->clients = NULL;
-	job->looked = false;
+	job->looked = job->apart = false;
 	job->deadline = clock_ms() + batch->context.settings->batch_time;
 	error_reset(&job->error);
 	if (batch_hints_recall(&batch->context, job))

@@ -11,13 +11,17 @@
  *		all-duplicate push costs this one read, takes no lock and
  *		raises no version.
  *	apply	the rest goes into one transaction: one version, one commit.
+ *		What has mutators that may leave something behind, as a setting,
+ *		goes into one of its client group alone.
  *
  * A push that goes on where this process left its client skips the look. While
  * one batch is applied the next is looked up.
  *
- * A push that fails never harms those beside it: its own mutators' errors are
- * recorded; if it meets the server's limits it is left out, and the others go
- * on. A push larger than a batch is committed in prefixes.
+ * A push that fails never harms those beside it: it is taken out, the others go
+ * on, and it is tried again in a transaction of its own. Only what fails there
+ * is recorded as failed. Nobody waits for somebody else's backlog: a batch
+ *takes a share of each client group's mutations, and the rest of a long push
+ *goes behind those that wait by then.
  *
  * Knows nothing of HTTP.
  */
@@ -62,6 +66,7 @@ struct batch_job {
 	int64_t revision;
 	int64_t deadline; /* clock_ms() */
 	bool looked;
+	bool apart; /* it goes alone, since a batch with it has failed */
 };
 
 /*

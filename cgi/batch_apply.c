@@ -1,9 +1,13 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  *
- * The second stage of a push: a plan of what to apply, its transaction, and
- * what each kind of failure means for the pushes in it (design section 3,
- * steps 3 to 7; section 7).
+ * The second stage of a push: the transaction of what batch_plan.c has planned,
+ * and what each kind of failure means for the pushes in it (design section 3,
+ * steps 4 to 7; section 7).
+ *
+ * Where mutations of several client groups failed together, nobody knows who it
+ * was: a setting that one left may have been what the other failed by. So the
+ * one that failed is taken out, and is judged in a transaction of its own.
  */
 #include "config.h"
 
@@ -13,13 +17,12 @@
 #include <time.h>
 
 #include "apply.h"
-#include "arena.h"
+#include "batch_plan.h"
 #include "batch_stage.h"
 #include "clock.h"
 #include "db.h"
 #include "faults.h"
 #include "log.h"
-#include "map.h"
 #include "pool.h"
 #include "protocol.h"
 #include "registry.h"
@@ -28,34 +31,9 @@
 /* The first pause before a transaction is run again; it doubles. */
 #define PAUSE_FIRST_MS 5
 
-/* One attempt after another to apply a round. */
-struct round {
-	struct batch_context *context;
-	struct gather_queue jobs; /* those still in it */
-	struct db *db;
-	struct apply_plan plan;
-	struct batch_job **owners; /* the job of each call of the plan */
-	struct map groups, clients;
-	bool guarded; /* every call, since one failed */
-	int tries;
-};
-
-static bool
-has_room(const struct batch_context *context, size_t mutations, size_t bytes)
-{
-	return mutations < (size_t)context->settings->batch_mutations &&
-	       bytes < (size_t)context->settings->batch_bytes;
-}
-
-static void
-measure(const struct batch_job *job, size_t *mutations, size_t *bytes)
-{
-	const struct push *push = job->push;
-
-	*mutations += push->mutation_count - job->from;
-	for (size_t i = job->from; i < push->mutation_count; i++)
-		*bytes += push->mutations[i].args_length;
-}
+/* How often it is looked whether a function that mutators use has changed, and
+ * with it whether they may share a transaction. */
+#define EXAMINE_MS 1000
 
 void
 batch_fail(struct gather_queue *round, const struct error *error)
@@ -70,8 +48,8 @@ batch_fail(struct gather_queue *round, const struct error *error)
 
 /* Ends JOB alone, taking it out of the round. */
 static void
-fail_one(
-    struct round *round, struct batch_job *failed, const struct error *error)
+fail_one(struct batch_round *round, struct batch_job *failed,
+    const struct error *error)
 {
 	struct gather_queue rest = {NULL, NULL};
 	struct batch_job *job;
@@ -84,161 +62,29 @@ fail_one(
 	failed->done(failed);
 }
 
-/* Suspicion: whose mutations are called guarded from the start. */
-static int64_t *
-suspect(struct batch_context *context, const char *group)
-{
-	size_t hash = 5381;
-
-	for (; *group != '\0'; group++)
-		hash = hash * 33 + (unsigned char)*group;
-	return &context->suspects[hash % BATCH_SUSPECTS];
-}
-
-/* The entry of a client in the plan, made if need be; NULL without memory. */
-static struct apply_client *
-plan_client(struct round *round, const struct batch_job *job, size_t index)
-{
-	struct apply_plan *plan = &round->plan;
-	size_t at = map_add(&round->clients, job->push->clients[index]);
-	struct apply_client *client;
-
-	if (at == MAP_NONE)
-		return NULL;
-	client = &plan->clients[at];
-	if (at == plan->client_count) {
-		plan->client_count++;
-		client->id = job->push->clients[index];
-		client->group = job->push->group;
-		client->user = job->identity.user;
-		client->before = job->clients[index].last_mutation_id;
-		client->after = client->before;
-	}
-	return client;
-}
-
-/* Enters JOB's group. *YIELDS_OUT: the batch has it for another user, who came
- * first; the next look will tell this one. */
-static int
-plan_group(struct round *round, const struct batch_job *job, bool *yields_out)
-{
-	struct apply_plan *plan = &round->plan;
-	size_t at = map_add(&round->groups, job->push->group);
-
-	if (at == MAP_NONE)
-		return -1;
-	if (at == plan->group_count) {
-		plan->group_count++;
-		plan->groups[at].id = job->push->group;
-		plan->groups[at].user = job->identity.user;
-	}
-	if (!job->group_known)
-		plan->groups[at].fresh = true;
-	*yields_out = strcmp(plan->groups[at].user, job->identity.user) != 0;
-	return 0;
-}
-
-/*
- * Adds JOB's mutations to the plan as far as there is room. Two jobs may hold
- * the same mutation, or have been looked up at different times: what an earlier
- * one brings is skipped in the later one, and where they do not fit the later
- * one waits for the next batch.
- */
-static int
-plan_job(struct round *round, struct batch_job *job, size_t *bytes)
-{
-	const struct push *push = job->push;
-	struct apply_plan *plan = &round->plan;
-	bool guarded = round->guarded ||
-		       *suspect(round->context, push->group) > clock_ms();
-	bool yields;
-
-	job->planned = job->from;
-	if (plan_group(round, job, &yields) < 0)
-		return -1;
-	if (yields)
-		return 0;
-	for (size_t i = job->from; i < push->mutation_count; i++) {
-		const struct mutation *mutation = &push->mutations[i];
-		struct apply_client *client =
-		    plan_client(round, job, mutation->client);
-
-		if (client == NULL)
-			return -1;
-		if (mutation->id > client->after + 1 ||
-		    strcmp(client->group, push->group) != 0)
-			break;
-		if (mutation->id == client->after + 1) {
-			struct apply_call *call;
-
-			if (!has_room(round->context, plan->call_count, *bytes))
-				break;
-			round->owners[plan->call_count] = job;
-			call = &plan->calls[plan->call_count++];
-			call->mutation = mutation;
-			call->client = client->id;
-			call->group = client->group;
-			call->identity = &job->identity;
-			call->guarded = guarded;
-			client->after++;
-			*bytes += mutation->args_length;
-		}
-		job->planned = i + 1;
-	}
-	return 0;
-}
-
-/* Leaves out the clients that the plan does not move. */
+/* Takes the jobs of GROUP, or all (NULL), out of the round: each client group
+ * is to be tried by itself. */
 static void
-compact_clients(struct apply_plan *plan)
+set_apart(struct batch_round *round, const char *group)
 {
-	size_t n = 0;
+	struct gather_queue rest = {NULL, NULL};
+	struct batch_job *job;
 
-	for (size_t i = 0; i < plan->client_count; i++)
-		if (plan->clients[i].after > plan->clients[i].before)
-			plan->clients[n++] = plan->clients[i];
-	plan->client_count = n;
-}
+	while ((job = batch_take(&round->jobs)) != NULL) {
+		bool chosen =
+		    group == NULL || strcmp(job->push->group, group) == 0;
 
-/* Makes the plan from the jobs of the round. */
-static int
-make_plan(struct round *round)
-{
-	struct arena *arena = &round->context->apply_arena;
-	struct apply_plan *plan = &round->plan;
-	size_t jobs = 0, clients = 0, calls = 0, bytes = 0;
-
-	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
-	     job = batch_next(job)) {
-		jobs++;
-		clients += job->push->client_count;
-		calls += job->push->mutation_count - job->from;
+		job->apart = job->apart || chosen;
+		gather_queue_add(chosen ? &round->apart : &rest, &job->link);
 	}
-	if (calls > (size_t)round->context->settings->batch_mutations)
-		calls = (size_t)round->context->settings->batch_mutations;
-	arena_reset(arena);
-	memset(plan, 0, sizeof(*plan));
-	map_init(&round->groups, arena);
-	map_init(&round->clients, arena);
-	plan->groups = arena_calloc(arena, jobs, sizeof(*plan->groups));
-	plan->clients = arena_calloc(arena, clients, sizeof(*plan->clients));
-	plan->calls = arena_calloc(arena, calls, sizeof(*plan->calls));
-	/* Pointers are meant: NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	round->owners = arena_calloc(arena, calls, sizeof(*round->owners));
-	if (plan->groups == NULL || plan->clients == NULL ||
-	    plan->calls == NULL || round->owners == NULL)
-		return -1;
-	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
-	     job = batch_next(job))
-		if (plan_job(round, job, &bytes) < 0)
-			return -1;
-	compact_clients(plan);
-	return 0;
+	round->jobs = rest;
+	FAULT(PUSH_APART);
 }
 
-/* After COMMIT: ends the jobs that are done, hands back the others. */
+/* After COMMIT: ends the jobs that are done; the others go behind those that
+ * have come meanwhile. */
 static void
-settle(struct round *round, struct gather_queue *rest)
+settle(struct batch_round *round)
 {
 	static const struct error late = {.code = ERROR_UNAVAILABLE,
 	    .message = "out of time; what was committed stays"};
@@ -263,7 +109,7 @@ settle(struct round *round, struct gather_queue *rest)
 			job->error = late;
 			job->done(job);
 		} else {
-			gather_queue_add(rest, &job->link);
+			gather_add(round->context->ready, &job->link);
 		}
 	}
 }
@@ -278,59 +124,26 @@ pause_before(int tries, unsigned seed)
 	nanosleep(&time, NULL);
 }
 
-/* Counts a timeout of a mutation; true when it has had enough of them. */
-static bool
-count_timeout(struct batch_context *context, const struct apply_call *call)
-{
-	struct batch_timeout *timeout = NULL;
-
-	for (size_t i = 0; i < BATCH_TIMEOUTS; i++) {
-		struct batch_timeout *t = &context->timeouts[i];
-
-		if (t->id == call->mutation->id &&
-		    strcmp(t->client, call->client) == 0)
-			timeout = t;
-	}
-	if (timeout == NULL) {
-		timeout = &context->timeouts[context->next_timeout];
-		context->next_timeout =
-		    (context->next_timeout + 1) % BATCH_TIMEOUTS;
-		snprintf(timeout->client, sizeof(timeout->client), "%s",
-		    call->client);
-		timeout->id = call->mutation->id;
-		timeout->times = 0;
-	}
-	return ++timeout->times >= BATCH_TIMEOUTS_MAX;
-}
-
-/* A mutation ran out of time. For the third time, it is recorded as failed in
- * the next attempt; else its push alone is given up, for now. */
+/* Asks what is registered now. */
 static void
-handle_timeout(struct round *round, size_t failed, struct error *error)
+renew_registration(struct batch_round *round)
 {
-	const struct apply_call *call = &round->plan.calls[failed];
-	struct batch_job *job = round->owners[failed];
+	struct registry *registry = round->context->registry;
 
-	if (count_timeout(round->context, call)) {
-		union {
-			const struct mutation *in;
-			struct mutation *out;
-		} owned = {.in = call->mutation};
-
-		owned.out->refused = "timeout";
-		return;
-	}
-	fail_one(round, job, error);
+	registry_put(registry, round->registration);
+	round->registration = registry_current(registry);
 }
 
 /* Looks again, after what was looked up may no longer hold. */
 static int
-look_again(struct round *round, struct error *error)
+look_again(struct batch_round *round, struct error *error)
 {
 	struct gather_queue ready = {NULL, NULL};
 	int rc;
 
 	FAULT(PUSH_LOOKS_AGAIN);
+	if (round->jobs.first == NULL)
+		return 0;
 	for (struct batch_job *job = batch_first(&round->jobs); job != NULL;
 	     job = batch_next(job))
 		job->from = 0;
@@ -338,23 +151,32 @@ look_again(struct round *round, struct error *error)
 	    &round->context->apply_arena, &round->jobs, &ready, error);
 	if (rc == 0)
 		round->jobs = ready;
+	renew_registration(round);
 	return rc;
 }
 
+/* Another connection in place of one that is closed. */
 static int
-renew_connection(struct round *round, struct error *error)
+replace_connection(struct batch_round *round, struct error *error)
 {
 	pool_put(round->context->pool, round->db);
-	pool_recycle(round->context->pool);
 	round->db = pool_get(round->context->pool, error);
 	return round->db == NULL ? -1 : 0;
+}
+
+/* The same after it was lost: the other ones are likely to be dead too. */
+static int
+renew_connection(struct batch_round *round, struct error *error)
+{
+	pool_recycle(round->context->pool);
+	return replace_connection(round, error);
 }
 
 /* What Postgres says of an error of a mutator, or of a trigger or constraint
  * that is only checked at COMMIT, may have args in it. They are for the ledger,
  * not for the log. */
 static void
-withhold(const struct round *round, size_t failed, struct error *error)
+withhold(const struct batch_round *round, size_t failed, struct error *error)
 {
 	if (failed != APPLY_NONE)
 		snprintf(error->message, sizeof(error->message),
@@ -366,148 +188,302 @@ withhold(const struct round *round, size_t failed, struct error *error)
 		    "a check at COMMIT failed");
 }
 
+/* What is known of a transaction that failed. */
+struct failure {
+	enum db_failure kind;
+	size_t at;         /* the call, or APPLY_NONE */
+	bool begun;        /* mutations may have run */
+	struct error said; /* with what Postgres said */
+};
+
+/* Notes that a mutation failed by the server's errors, alone; true if so often
+ * that it is the cause itself. */
+static bool
+note_trouble(struct batch_round *round, const struct apply_call *call,
+    const struct error *said)
+{
+	char id[24];
+	const char *const params[] = {
+	    call->client, id, said->sqlstate, said->message};
+	struct db_result *result;
+	struct error ignored;
+	bool enough;
+
+	snprintf(id, sizeof(id), "%lld", (long long)call->mutation->id);
+	if (db_send_id(round->db, STATEMENT_NOTE_TROUBLE, 4, params, &ignored) <
+		0 ||
+	    db_sync(round->db, &ignored) < 0 ||
+	    db_take(round->db, &result, &ignored) < 0) {
+		/* A server that can't write this is the cause. */
+		db_finish(round->db, &ignored);
+		return false;
+	}
+	enough = db_bool(result, 0, 0);
+	db_result_free(result);
+	return db_finish(round->db, &ignored) == 0 && enough;
+}
+
+/* The mutation at AT failed by the server's errors, alone. If that goes on it
+ * is recorded as failed by the next attempt; else its push is given up for now.
+ */
+static void
+blame(struct batch_round *round, size_t at, const struct failure *failure,
+    const struct error *error)
+{
+	const struct apply_call *call = &round->plan.calls[at];
+	union {
+		const struct mutation *in;
+		struct mutation *out;
+	} owned = {.in = call->mutation};
+
+	batch_plan_suspect(round->context, call->group);
+	if (note_trouble(round, call, &failure->said))
+		owned.out->refused =
+		    strcmp(failure->said.sqlstate, "57014") == 0
+			? "timeout"
+			: "server_error";
+	else
+		fail_one(round, round->owners[at], error);
+	round->tries = 0;
+	round->most = 0;
+}
+
+static int
+handle_lost(struct batch_round *round, const struct failure *failure,
+    struct error *error)
+{
+	bool last = round->tries >= BATCH_TRIES_MAX;
+
+	/* Perhaps it took too long: the next part is smaller. */
+	batch_plan_learn(round, round->context->settings->batch_time);
+	if (renew_connection(round, error) < 0)
+		return -1;
+	/* Twice: a mutation may be what kills the connection. */
+	if (round->tries > 1 && failure->begun) {
+		if (!batch_plan_is_single(round)) {
+			set_apart(
+			    round, failure->at == APPLY_NONE
+				       ? NULL
+				       : round->plan.calls[failure->at].group);
+		} else if (failure->at != APPLY_NONE) {
+			blame(round, failure->at, failure, error);
+			last = false;
+		}
+		/* By a trigger that runs at COMMIT, the guard finds out. */
+		round->guarded = true;
+	}
+	/* Perhaps COMMIT was done: the look will tell. */
+	return last ? -1 : look_again(round, error);
+}
+
+/* The failure of a transaction with several client groups. */
+static int
+handle_shared(struct batch_round *round, const struct failure *failure,
+    const struct error *error)
+{
+	const char *group;
+
+	if (failure->kind == DB_FAILURE_RETRY && round->tries == 1) {
+		pause_before(round->tries, (unsigned)clock_us());
+		FAULT(PUSH_RETRIED);
+		return 0;
+	}
+	round->tries = 0;
+	if (failure->at == APPLY_NONE) {
+		set_apart(round, NULL);
+		return 0;
+	}
+	group = round->plan.calls[failure->at].group;
+	batch_plan_suspect(round->context, group);
+	/* Time was spent, or the server can't: others are not to wait for the
+	 * same once more. */
+	if (failure->kind == DB_FAILURE_OWN ||
+	    failure->kind == DB_FAILURE_RETRY)
+		set_apart(round, group);
+	else
+		fail_one(round, round->owners[failure->at], error);
+	return 0;
+}
+
+/* That of a transaction with one. */
+static int
+handle_single(struct batch_round *round, const struct failure *failure,
+    const struct error *error)
+{
+	bool guarded = round->guarded;
+
+	batch_plan_suspect(round->context, round->plan.groups[0].id);
+	/* Of a serialization failure the guard can begin the call anew, alone:
+	 * see replicache_guard(). */
+	if (failure->kind == DB_FAILURE_OWN || failure->at == APPLY_NONE ||
+	    strcmp(failure->said.sqlstate, "40001") == 0)
+		round->guarded = true;
+	if (failure->kind == DB_FAILURE_RETRY &&
+	    round->tries < BATCH_TRIES_MAX) {
+		pause_before(round->tries, (unsigned)clock_us());
+		FAULT(PUSH_RETRIED);
+		return 0;
+	}
+	if (round->guarded && !guarded) {
+		FAULT(PUSH_GUARDED);
+		return 0;
+	}
+	/* What the guard did not catch, one before it may have left. */
+	if (round->plan.call_count > 1 &&
+	    (failure->kind == DB_FAILURE_OWN || failure->at == APPLY_NONE)) {
+		round->most = failure->at == APPLY_NONE || failure->at == 0
+				  ? 1
+				  : failure->at;
+		return 0;
+	}
+	blame(
+	    round, failure->at == APPLY_NONE ? 0 : failure->at, failure, error);
+	return 0;
+}
+
+/* What the error of a transaction is: to whom the connection is lost it does
+ * not matter what was said last, and a mutator can raise any code. */
+static enum db_failure
+classify(
+    const struct apply_result *result, bool lost, const struct error *error)
+{
+	enum db_failure kind = db_failure(error);
+
+	if (lost)
+		return DB_FAILURE_LOST;
+	if (kind == DB_FAILURE_LOST)
+		return DB_FAILURE_SYSTEM;
+	if (kind == DB_FAILURE_MOVED && result->version != 0)
+		return DB_FAILURE_OWN;
+	return kind;
+}
+
 /*
- * Decides what a failed transaction means. Returns 0 if the round is to be
- * tried again with the jobs that are still in it, -1 if it ends for all of
- * them with ERROR.
+ * Decides what a failed transaction means, whose connection was LOST or not.
+ * Returns 0 if the round is to be tried again with the jobs that are still in
+ * it, -1 if it ends for all of them with ERROR.
  */
 static int
-handle_failure(struct round *round, size_t failed, struct error *error)
+handle_failure(struct batch_round *round, const struct apply_result *result,
+    bool lost, struct error *error)
 {
-	enum db_failure failure = db_failure(error);
+	struct failure failure = {.kind = classify(result, lost, error),
+	    .at = result->failed,
+	    .begun = result->version != 0,
+	    .said = *error};
 	bool last = ++round->tries >= BATCH_TRIES_MAX;
 
-	withhold(round, failed, error);
+	withhold(round, failure.at, error);
 	log_debug("a batch of %zu mutations failed at %zd: %s: %s",
-	    round->plan.call_count, (ssize_t)failed, error->sqlstate,
+	    round->plan.call_count, (ssize_t)failure.at, error->sqlstate,
 	    error->message);
-	switch (failure) {
-	case DB_FAILURE_LOST:
-		/* Twice at a call: it may be what kills the connection. */
-		if (failed != APPLY_NONE && round->tries > 1)
-			fail_one(round, round->owners[failed], error);
-		/* Perhaps COMMIT was done: the look will tell. */
-		return last || renew_connection(round, error) < 0
-			   ? -1
-			   : look_again(round, error);
-	case DB_FAILURE_MOVED:
+	if (failure.kind == DB_FAILURE_LOST)
+		return handle_lost(round, &failure, error);
+	if (failure.kind == DB_FAILURE_MOVED)
 		return last ? -1 : look_again(round, error);
-	case DB_FAILURE_OWN:
-		if (failed != APPLY_NONE)
-			*suspect(
-			    round->context, round->plan.calls[failed].group) =
-			    clock_ms() + BATCH_SUSPECT_MS;
-		if (!round->guarded) {
-			round->guarded = true;
-			FAULT(PUSH_GUARDED);
-			return 0;
-		}
-		break;
-	case DB_FAILURE_RETRY:
-		/* Of a serialization failure the guard can begin the call
-		 * anew, alone: see replicache_guard(). */
-		if (strcmp(error->sqlstate, "40001") == 0)
-			round->guarded = true;
-		if (!last) {
-			pause_before(round->tries, (unsigned)clock_us());
-			FAULT(PUSH_RETRIED);
-			return 0;
-		}
-		break;
-	case DB_FAILURE_TIMEOUT:
-		if (failed != APPLY_NONE) {
-			handle_timeout(round, failed, error);
-			return 0;
-		}
-		break;
-	case DB_FAILURE_LOCK:
-	case DB_FAILURE_SYSTEM:
-		break;
-	}
-	/* The server can't, now. Whose call it was leaves; the others go on. */
-	if (failed == APPLY_NONE)
+	if (failure.begun)
+		return batch_plan_is_single(round)
+			   ? handle_single(round, &failure, error)
+			   : handle_shared(round, &failure, error);
+	/* Nothing of anybody's has run: the server can't, now. */
+	if (failure.kind != DB_FAILURE_RETRY || last)
 		return -1;
-	fail_one(round, round->owners[failed], error);
-	round->tries = 0;
+	pause_before(round->tries, (unsigned)clock_us());
+	FAULT(PUSH_RETRIED);
 	return 0;
 }
 
 /* Runs the plan. 0: committed. */
 static int
-run_plan(struct round *round, size_t *failed, struct error *error)
+run_plan(
+    struct batch_round *round, struct apply_result *result, struct error *error)
 {
 	struct batch_context *context = round->context;
-	struct apply_plan *plan = &round->plan;
-	struct apply_result result;
+	int64_t begun = clock_ms();
 	int rc;
 
-	*failed = APPLY_NONE;
-	plan->registration = registry_current(context->registry);
-	rc = apply_run(round->db, context->settings, plan,
-	    &context->apply_arena, &result, error);
-	*failed = result.failed;
-	if (rc == 0)
-		atomic_store(&context->replicated, result.version);
-	registry_put(context->registry, plan->registration);
+	rc = apply_run(round->db, context->settings, &round->plan,
+	    &context->apply_arena, result, error);
+	if (rc < 0)
+		return rc;
+	atomic_store(&context->replicated, result->version);
+	batch_plan_learn(round, clock_ms() - begun);
+	if (result->unkept > 0)
+		log_warning("%zu failed mutations are counted and not kept: "
+			    "the ledger is full for their client group",
+		    result->unkept);
 	return rc;
 }
 
 /* Attempts until the jobs are done, cut, or failed for good. */
 static int
-attempt(struct round *round, struct gather_queue *rest, struct error *error)
+attempt(struct batch_round *round, struct error *error)
 {
 	while (round->jobs.first != NULL) {
-		size_t failed;
+		struct apply_result result;
+		struct error other;
+		bool lost;
 		int rc;
 
-		if (make_plan(round) < 0)
+		if (batch_plan_make(round) < 0)
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "out of memory");
 		if (round->plan.call_count == 0) {
-			settle(round, rest);
+			settle(round);
 			return 0;
 		}
 		FAULT(BATCH_PLANNED);
-		rc = run_plan(round, &failed, error);
+		rc = run_plan(round, &result, error);
 		if (rc == 0) {
-			settle(round, rest);
+			settle(round);
 			FAULT(PUSH_SETTLED);
 		}
-		apply_end(round->db, rc == 0);
-		if (rc < 0 && handle_failure(round, failed, error) < 0)
+		lost = apply_end(round->db, &round->plan, rc == 0);
+		if (rc == 0)
+			return 0;
+		if (!lost && db_lost(round->db) &&
+		    replace_connection(round, &other) < 0)
+			return -1;
+		if (handle_failure(round, &result, lost, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* Takes out of WAITING what one transaction has room for. */
+/* Now and then, has the database look whether what mutators use has changed. If
+ * it did, the transaction finds that something else is registered. */
 static void
-take_round(struct round *round, struct gather_queue *waiting)
+examine(struct batch_round *round)
 {
-	size_t mutations = 0, bytes = 0;
+	struct batch_context *context = round->context;
+	struct error error;
 
-	while (batch_first(waiting) != NULL &&
-	       has_room(round->context, mutations, bytes)) {
-		struct batch_job *job = batch_take(waiting);
-
-		measure(job, &mutations, &bytes);
-		gather_queue_add(&round->jobs, &job->link);
-	}
+	if (clock_ms() - context->examined < EXAMINE_MS)
+		return;
+	context->examined = clock_ms();
+	if (db_send_id(round->db, STATEMENT_EXAMINE, 0, NULL, &error) < 0 ||
+	    db_sync(round->db, &error) < 0 || db_finish(round->db, &error) < 0)
+		log_debug("the mutators could not be examined: %s: %s",
+		    error.sqlstate, error.message);
 }
 
 void
-batch_apply(void *context, struct gather_queue *waiting)
+batch_apply(void *argument, struct gather_queue *waiting)
 {
-	struct round round = {.context = context};
-	struct gather_queue rest = {NULL, NULL};
+	struct batch_context *context = argument;
+	struct batch_round round = {.context = context};
 	struct error error;
 
-	take_round(&round, waiting);
+	round.registration = registry_current(context->registry);
+	batch_plan_take(&round, waiting);
 	FAULT(BATCH_TAKEN);
-	round.db = pool_get(round.context->pool, &error);
-	if (round.db == NULL || attempt(&round, &rest, &error) < 0)
+	round.db = pool_get(context->pool, &error);
+	if (round.db != NULL)
+		examine(&round);
+	if (round.db == NULL || attempt(&round, &error) < 0)
 		batch_fail(&round.jobs, &error);
-	pool_put(round.context->pool, round.db);
-	gather_queue_append(&rest, waiting);
-	*waiting = rest;
+	pool_put(context->pool, round.db);
+	registry_put(context->registry, round.registration);
+	gather_queue_append(&round.apart, waiting);
+	*waiting = round.apart;
 }

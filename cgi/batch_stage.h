@@ -19,31 +19,36 @@ struct db;
  * section 7), after a lost connection, after a client moved. */
 #define BATCH_TRIES_MAX 5
 
-/* How often a mutation may run out of time before it is recorded as failed:
- * it would block its client for ever. */
-#define BATCH_TIMEOUTS_MAX 3
-
 /* What a look told of a client of a push. */
 struct batch_client {
 	int64_t last_mutation_id; /* 0 if unknown */
 	bool known;
 };
 
-/* A mutation that ran out of time, and how often. */
-struct batch_timeout {
-	char client[72];
-	int64_t id;
-	int times;
-};
-
-/* Remembers this many such mutations, the newest; each costs its client at
- * least statement_timeout, so they are rare. */
-#define BATCH_TIMEOUTS 64
-
-/* Client groups whose mutators failed lately are called guarded at once, which
- * saves the others a replay; by hash, so a false one costs a savepoint. */
+/* Client groups whose mutators failed lately go alone and guarded at once,
+ * which saves the others a replay; by hash, so a false one costs a transaction.
+ */
 #define BATCH_SUSPECTS 256
 #define BATCH_SUSPECT_MS 60000
+
+/* Where others wait, a client group has this part of a batch at most, in
+ * mutations and in bytes: room for some long pushes at a time, and for short
+ * ones always. */
+#define BATCH_SHARE 4
+
+/* So long may the mutations of one client group take in a batch, about, before
+ * it is others' turn: a long push goes in parts, whose size follows from how
+ * long the ones before took (struct batch_pace). */
+#define BATCH_SHARE_MS 250
+
+/* A group's first part: it is not known yet how slow its mutators are. */
+#define BATCH_PACE_FIRST 128
+
+/* How fast a client group is, in the place its hash has. */
+struct batch_pace {
+	size_t most;   /* mutations in a transaction */
+	int64_t until; /* clock_ms(): forgotten then */
+};
 
 /* Hints: so many clients, each in the place its key has. */
 #define BATCH_HINTS 4096
@@ -67,11 +72,11 @@ struct batch_context {
 	const struct settings *settings;
 	struct pool *pool;
 	struct registry *registry;
-	struct arena look_arena;  /* of the thread that leads look */
-	struct arena apply_arena; /* of the thread that leads apply */
-	struct batch_timeout timeouts[BATCH_TIMEOUTS]; /* of apply */
-	size_t next_timeout;
+	struct arena look_arena;          /* of the thread that leads look */
+	struct arena apply_arena;         /* of the thread that leads apply */
 	int64_t suspects[BATCH_SUSPECTS]; /* clock_ms() of suspicion's end */
+	struct batch_pace paces[BATCH_SUSPECTS];
+	int64_t examined; /* clock_ms() when the mutators were */
 	struct batch_hints hints;
 	struct gather *ready; /* where looked-up jobs wait to be applied */
 	/* Versions up to here are on the synchronous standby, if there is one:
@@ -115,8 +120,9 @@ int batch_look_through(struct batch_context *context, struct db *db,
 void batch_replicate(struct batch_context *context, struct db *db,
     struct gather_queue *done, int64_t version);
 
-/* Applies what one transaction takes of ROUND, and leaves the rest in it; jobs
- * of which only a prefix was applied come first. */
+/* Applies what one transaction takes of ROUND, and leaves the rest in it. Jobs
+ * of which only a part was applied go behind all that wait, those that are to
+ * go alone come first. */
 void batch_apply(void *context, struct gather_queue *round);
 
 void batch_hints_init(struct batch_hints *hints);

@@ -178,10 +178,13 @@ read_mutators(
 	    arena_calloc(&r->arena, (size_t)count + 1, sizeof(*r->calls));
 	if (r->calls == NULL)
 		return -1;
-	for (int i = 0; i < count; i++)
-		if (read_statement(&r->arena, index, rows, i, 1, &r->calls[i]) <
-		    0)
+	for (int i = 0; i < count; i++) {
+		if (read_statement(
+			&r->arena, index, rows, i, 1, &r->calls[i].call) < 0)
 			return -1;
+		r->calls[i].shared = db_bool(rows, i, 2);
+		r->calls[i].closes = db_bool(rows, i, 3);
+	}
 	return 0;
 }
 
@@ -302,8 +305,8 @@ registry_revision(struct registry *registry)
 	return revision;
 }
 
-const struct statement *
-registration_call(const struct registration *registration, const char *name)
+const struct registered_mutator *
+registration_mutator(const struct registration *registration, const char *name)
 {
 	size_t index = map_find(&registration->mutators, name);
 

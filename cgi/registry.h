@@ -30,15 +30,21 @@ struct registered_table {
 	bool per_user;               /* its rows depend on who asks */
 };
 
+struct registered_mutator {
+	/* $1 client $2 group $3 id $4 user $5 args $6 claims */
+	struct statement call;
+	bool shared; /* it leaves nothing to who comes next in a transaction */
+	bool closes; /* nobody knows what it leaves in the session */
+};
+
 /* One revision of what is registered. Constant once made. */
 struct registration {
 	int64_t revision;
 	struct registered_table *tables;
 	size_t table_count;
-	bool per_user;           /* any of them is */
-	struct map mutators;     /* name -> index into calls */
-	struct statement *calls; /* $1 client $2 group $3 id $4 user $5 args $6
-			     claims */
+	bool per_user;       /* any of them is */
+	struct map mutators; /* name -> index into calls */
+	struct registered_mutator *calls;
 	/* The schemaVersions of which pushes and pulls are accepted, if any is
 	 * listed; else all are. */
 	bool lists_schemas;
@@ -75,8 +81,8 @@ int64_t registry_revision(struct registry *registry);
 void registry_put(
     struct registry *registry, const struct registration *registration);
 
-/* The statement that calls mutator NAME, or NULL if there is no such. */
-const struct statement *registration_call(
+/* The mutator NAME, or NULL if there is no such. */
+const struct registered_mutator *registration_mutator(
     const struct registration *registration, const char *name);
 
 /* ERROR_VERSION_NOT_SUPPORTED_SCHEMA unless a push of the schemaVersion VERSION

@@ -74,14 +74,16 @@ static const struct {
     {"57014", DB_FAILURE_TIMEOUT},
     {"55P03", DB_FAILURE_LOCK},
     {"08", DB_FAILURE_LOST},
-    {"57P", DB_FAILURE_LOST},
+    {"57P01", DB_FAILURE_LOST},
+    {"57P02", DB_FAILURE_LOST},
+    {"57P03", DB_FAILURE_LOST},
     {"25006", DB_FAILURE_SYSTEM},
-    {"40", DB_FAILURE_SYSTEM},
-    {"53", DB_FAILURE_SYSTEM},
-    {"55", DB_FAILURE_SYSTEM},
-    {"57", DB_FAILURE_SYSTEM},
-    {"58", DB_FAILURE_SYSTEM},
-    {"XX", DB_FAILURE_SYSTEM},
+    {"53100", DB_FAILURE_SYSTEM},
+    {"53200", DB_FAILURE_SYSTEM},
+    {"53300", DB_FAILURE_SYSTEM},
+    {"53400", DB_FAILURE_SYSTEM},
+    {"58030", DB_FAILURE_SYSTEM},
+    {"RP002", DB_FAILURE_SYSTEM},
 };
 
 enum db_failure
@@ -205,6 +207,12 @@ db_idle(const struct db *db)
 		return false;
 	return db->left || (db->pending_count == 0 &&
 			       PQtransactionStatus(db->conn) == PQTRANS_IDLE);
+}
+
+bool
+db_lost(const struct db *db)
+{
+	return db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK;
 }
 
 void

@@ -38,11 +38,14 @@ enum db_failure {
 	DB_FAILURE_RETRY,   /* 40001, 40P01: run the transaction again */
 	DB_FAILURE_TIMEOUT, /* 57014: cancelled or out of time */
 	DB_FAILURE_LOCK,    /* 55P03: a stranger holds a lock */
-	DB_FAILURE_LOST,    /* 08, 57P: the connection is gone */
-	DB_FAILURE_SYSTEM,  /* 53 55 57 58 XX 25006: the server can't, now */
+	DB_FAILURE_LOST,    /* 08, 57P01 to 57P03: the connection is gone */
+	DB_FAILURE_SYSTEM,  /* 53100, 53200, 53300, 53400, 58030, 25006, RP002:
+			     * the server can't, now */
 };
 
-/* The meaning of an error that a function here gave. */
+/* The meaning of an error that a function here gave. The list is short: what
+ * is not on it, as an internal error that an extension raises for bad input, is
+ * the statement's own. replicache_guard() has the same one. */
 enum db_failure db_failure(const struct error *error);
 
 /*
@@ -61,6 +64,9 @@ void db_close(struct db *db);
 /* True when the connection stands and no transaction or result is open, but for
  * what was left (db_leave()). */
 bool db_idle(const struct db *db);
+
+/* True when the connection is gone, whatever the last error said. */
+bool db_lost(const struct db *db);
 
 /* Gives up what runs on the server now; from any thread. */
 void db_cancel(struct db *db);

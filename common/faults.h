@@ -51,6 +51,7 @@
 	POINT(SESSION_RESET, "session-reset")                                  \
 	POINT(ROLLED_BACK, "rolled-back")                                      \
 	POINT(PUSH_GUARDED, "push-guarded")                                    \
+	POINT(PUSH_APART, "push-apart")                                        \
 	POINT(PUSH_RETRIED, "push-retried")                                    \
 	POINT(PUSH_LOOKS_AGAIN, "push-looks-again")                            \
 	POINT(PUSH_DONE, "push-done")                                          \

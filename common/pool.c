@@ -119,7 +119,8 @@ is_paused(const struct pool *pool)
 	return pool->pause > 0 && clock_ms() < pool->retry_at;
 }
 
-/* Whether there is one that may come back, or that did while another was tried. */
+/* Whether there is one that may come back, or that did while another was tried.
+ */
 static bool
 is_one_there(const struct pool *pool)
 {

@@ -21,8 +21,8 @@ struct scan_limits;
 #define PROTOCOL_ID_MAX 64
 #define PROTOCOL_SCHEMA_VERSION_MAX 1024
 
-/* Longest name of a mutation, in bytes: replicache_register_mutator() takes none
- * that is longer, and the ledger keeps each that was sent. */
+/* Longest name of a mutation, in bytes: replicache_register_mutator() takes
+ * none that is longer, and the ledger keeps each that was sent. */
 #define PROTOCOL_NAME_MAX 256
 
 /* The largest mutation ID and version: what a JavaScript number holds. */

@@ -78,8 +78,8 @@ struct scan_cursor {
 struct scan_limits {
 	size_t tokens; /* values */
 	size_t depth;  /* levels; beyond SCAN_DEPTH_MAX it means that */
-	/* Bytes that the args of a push may take once jsonb has written out their
-	 * numbers, for protocol.h; 0: any number. */
+	/* Bytes that the args of a push may take once jsonb has written out
+	 * their numbers, for protocol.h; 0: any number. */
 	size_t written;
 };
 

@@ -16,7 +16,12 @@ static const struct statement statements[] = {
 	    STATEMENT(RESET, "reset", "reset all") STATEMENT(
 		RESET_ROLE, "reset_role", "reset session authorization")
 		STATEMENT(DISCARD_TEMP, "discard_temp", "discard temp")
-		    STATEMENT(LISTEN, "listen", "listen replicache")
+		    STATEMENT(DISCARD_SEQUENCES, "discard_sequences",
+			"discard sequences") STATEMENT(CLOSE_ALL, "close_all",
+			"close all") STATEMENT(UNLISTEN, "unlisten",
+			"unlisten *") STATEMENT(CONSTRAINTS, "constraints",
+			"set constraints all immediate")
+			STATEMENT(LISTEN, "listen", "listen replicache")
 #include "statements.inc"
 #undef STATEMENT
 };

@@ -24,6 +24,11 @@ enum statement_id {
 	STATEMENT_RESET,
 	STATEMENT_RESET_ROLE,
 	STATEMENT_DISCARD_TEMP,
+	STATEMENT_DISCARD_SEQUENCES,
+	STATEMENT_CLOSE_ALL,
+	STATEMENT_UNLISTEN,
+	/* Has deferred constraints and triggers checked and run now. */
+	STATEMENT_CONSTRAINTS,
 	/* Has versions told as they are committed. */
 	STATEMENT_LISTEN,
 #define STATEMENT(id, name, sql) STATEMENT_##id,

@@ -107,7 +107,9 @@ select count(*) as failed_mutations,
   count(*) filter (where failed_at > clock_timestamp() - interval '1 day')
     as failed_within_a_day,
   to_char(max(failed_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-    as last_failed
+    as last_failed,
+  (select coalesce(sum(mutations), 0) from replicache_failed_unkept)
+    as failed_and_not_kept
 from replicache_failed_mutation;
 
 prepare status_tables as
@@ -118,7 +120,7 @@ from replicache_table as t left join pg_class as c on c.oid = t.table_name
 order by t.id;
 
 prepare status_mutators as
-select m.name, m.function,
+select m.name, m.function, not m.shared as alone, m.reason as alone_because_of,
   (select count(*) from replicache_failed_mutation as f
    where f.name = m.name) as failed
 from replicache_mutator as m

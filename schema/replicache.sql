@@ -25,12 +25,15 @@
 --     replicache_source            other table on which depends what clients see of one
 --     replicache_pending           row that a change elsewhere concerns, within it
 --     replicache_mutator           mutation that clients may call
+--     replicache_examined          database (one row): what mutators were found by
 --     replicache_schema_version    schemaVersions whose pushes and pulls are
 --                                  accepted; no row = all
 --     replicache_tombstone         key that is gone
 --     replicache_hidden            key that some users lost
 --     replicache_user_floor        user who has to start over
 --     replicache_failed_mutation   mutation that failed
+--     replicache_failed_unkept     client group with more of them than are kept
+--     replicache_trouble           mutation that may be what its errors come from
 --     replicache_version_time      moment, and how far versions were then
 --     replicache_timeline          standby that was promoted, and what it began at
 --
@@ -40,7 +43,7 @@
 --       audience =>)
 --     replicache_unregister_table(table)
 --     replicache_watch(table, source, condition), replicache_unwatch(table, source)
---     replicache_register_mutator(name, function)
+--     replicache_register_mutator(name, function, shared =>)
 --     replicache_unregister_mutator(name)
 --     replicache_user_id(), _claim(name)
 --     replicache_client_id(), _client_group_id(), _mutation_id()
@@ -244,12 +247,26 @@ create unlogged table if not exists replicache_pending (
 -- call      the statement a push runs: client ID, group ID, mutation ID, user
 --           ID, args, claims
 -- run       the statement replicache_guard runs: args
+-- shared    it may run in a transaction with those of other client groups
+-- closes    the session is closed after it
+-- shared_given  shared as registered; null: it was found out
+-- reason    why it was found to be alone; null if it was not
 create table if not exists replicache_mutator (
   name     text primary key,
   function text not null,
   argument text not null check (argument in ('json', 'jsonb')),
   call     text not null,
-  run      text not null
+  run      text not null,
+  shared   boolean not null default false,
+  closes   boolean not null default true,
+  shared_given boolean,
+  reason   text
+);
+
+-- What the mutators were found to be by: see replicache_examine().
+create table if not exists replicache_examined (
+  only_row    boolean primary key default true check (only_row),
+  fingerprint text not null
 );
 
 -- A schemaVersion is retired in two steps: pulls first, so that its clients load
@@ -298,12 +315,36 @@ create table if not exists replicache_failed_mutation (
   args            json,
   code            text not null check (code in ('unknown_mutator',
                     'unstorable_text', 'number_out_of_range', 'timeout',
-                    'mutator_error')),
+                    'mutator_error', 'server_error')),
   sqlstate        text,
   message         text,
   version         bigint not null,
   failed_at       timestamptz not null default clock_timestamp(),
   role            text,
+  primary key (client_id, mutation_id)
+);
+
+create index if not exists replicache_failed_mutation_client_group_id
+  on replicache_failed_mutation (client_group_id);
+
+-- How many more failed than the ledger keeps of one client group
+-- (replicache_ledger_max()).
+create table if not exists replicache_failed_unkept (
+  client_group_id text primary key,
+  mutations       bigint not null,
+  last_failed_at  timestamptz not null
+);
+
+-- A mutation that ran out of time, or failed by an error of the server: alone, and
+-- while the server was able to write this. See replicache_note_trouble().
+create table if not exists replicache_trouble (
+  client_id   text not null,
+  mutation_id bigint not null,
+  sqlstate    text not null,
+  message     text,
+  times       int not null default 1,
+  since       timestamptz not null default clock_timestamp(),
+  last_at     timestamptz not null default clock_timestamp(),
   primary key (client_id, mutation_id)
 );
 
@@ -562,8 +603,47 @@ returns void
 language plpgsql volatile
 as $$
 declare
+  before constant pg_catalog.text := pg_catalog.current_setting(
+    'replicache.client_group_id', true);
   ignored pg_catalog.text;
+  begun pg_catalog.text[];
 begin
+  if (before OPERATOR(pg_catalog.=) client_group_id) is not true then
+    -- The first one notes what stands; before the first of each other client
+    -- group what is not so any more is put back.
+    ignored := pg_catalog.concat_ws(E'\x1f',
+      pg_catalog.current_setting('role'),
+      pg_catalog.current_setting('search_path'),
+      pg_catalog.current_setting('TimeZone'),
+      pg_catalog.current_setting('DateStyle'),
+      pg_catalog.current_setting('IntervalStyle'),
+      pg_catalog.current_setting('bytea_output'),
+      pg_catalog.current_setting('extra_float_digits'),
+      pg_catalog.current_setting('row_security'),
+      pg_catalog.current_setting('statement_timeout'),
+      pg_catalog.current_setting('lock_timeout'),
+      pg_catalog.current_setting('idle_in_transaction_session_timeout'));
+    if before is null or before OPERATOR(pg_catalog.=) '' then
+      ignored := pg_catalog.set_config('replicache.begun', ignored, true);
+    elsif ignored OPERATOR(pg_catalog.<>)
+          pg_catalog.current_setting('replicache.begun', true) then
+      begun := pg_catalog.string_to_array(
+        pg_catalog.current_setting('replicache.begun', true), E'\x1f');
+      ignored := pg_catalog.concat(
+        pg_catalog.set_config('role', begun[1], true),
+        pg_catalog.set_config('search_path', begun[2], true),
+        pg_catalog.set_config('TimeZone', begun[3], true),
+        pg_catalog.set_config('DateStyle', begun[4], true),
+        pg_catalog.set_config('IntervalStyle', begun[5], true),
+        pg_catalog.set_config('bytea_output', begun[6], true),
+        pg_catalog.set_config('extra_float_digits', begun[7], true),
+        pg_catalog.set_config('row_security', begun[8], true),
+        pg_catalog.set_config('statement_timeout', begun[9], true),
+        pg_catalog.set_config('lock_timeout', begun[10], true),
+        pg_catalog.set_config('idle_in_transaction_session_timeout', begun[11],
+          true));
+    end if;
+  end if;
   ignored := pg_catalog.concat(
     pg_catalog.set_config('replicache.client_id', client_id, true),
     pg_catalog.set_config('replicache.client_group_id', client_group_id, true),
@@ -696,42 +776,166 @@ end
 $$;
 
 
--- replicache_record_failure(...) returns void
+-- replicache_ledger_max() returns int
 --
--- Internal: writes one row into the ledger. Args that not even json can hold
--- are left out. The role is not an argument: whoever may call this could have a
--- mutation run as somebody else by replicache_retry(). It is that of the session,
--- since this function runs as its owner.
+-- How many failed mutations of one client group the ledger keeps: more than anybody
+-- will look through. The others are passed over all the same, and counted in
+-- replicache_failed_unkept: else one push could fill the disk.
+
+create or replace function replicache_ledger_max() returns int
+language sql immutable
+return 1000;
+
+
+-- replicache_record_failures(clients text[], client_groups text[],
+--   mutations bigint[], users text[], names text[], args text[], codes text[],
+--   sqlstate text default null, message text default null) returns int
+--
+-- Internal: writes rows into the ledger, the i-th of the i-th of each array. What
+-- is recorded already is recorded anew. Returns how many it did not keep. What
+-- failed by the server's errors (replicache_note_trouble()) has the last one.
+--
+-- The role is not an argument: whoever may call this could have a mutation run as
+-- somebody else by replicache_retry(). It is that of the session, since this
+-- function runs as its owner.
+
+create or replace function replicache_record_failures(
+  clients text[], client_groups text[], mutations bigint[], users text[],
+  names text[], args text[], codes text[], sqlstate text default null,
+  message text default null)
+returns int
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  taken bigint := replicache_next_version();
+  kept int;
+begin
+  with given as (
+    select g.*, recorded.client_id is not null as again,
+      row_number() over (partition by g.client_group_id,
+        recorded.client_id is null order by g.n) as nth
+    from (select *
+          from unnest(clients, client_groups, mutations, users, names, args,
+              codes) with ordinality as a (client_id, client_group_id,
+                mutation_id, user_id, name, args, code, n)
+          limit cardinality(clients)) as g
+      left join replicache_failed_mutation as recorded
+        on recorded.client_id = g.client_id
+          and recorded.mutation_id = g.mutation_id
+  ), room as (
+    select client_group_id,
+      replicache_ledger_max() - (select count(*)
+        from (select from replicache_failed_mutation as f
+              where f.client_group_id = a.client_group_id
+              limit replicache_ledger_max()) as those) as free
+    from (select distinct client_group_id from given) as a
+  ), recorded as (
+    insert into replicache_failed_mutation as f
+      select g.client_id, g.mutation_id, g.client_group_id, g.user_id, g.name,
+        g.args::json, g.code, coalesce(replicache_record_failures.sqlstate, t.sqlstate),
+        coalesce(replicache_record_failures.message, t.message), taken, clock_timestamp(),
+        coalesce(nullif(current_setting('role'), 'none'), session_user)
+      from given as g
+        join room using (client_group_id)
+        left join replicache_trouble as t
+          on t.client_id = g.client_id and t.mutation_id = g.mutation_id
+      where g.again or g.nth <= room.free
+      on conflict on constraint replicache_failed_mutation_pkey do update set
+        client_group_id = excluded.client_group_id,
+        user_id = excluded.user_id,
+        name = excluded.name,
+        args = excluded.args,
+        code = excluded.code,
+        sqlstate = excluded.sqlstate,
+        message = excluded.message,
+        version = excluded.version,
+        failed_at = excluded.failed_at,
+        role = excluded.role
+      returning f.client_id
+  ), unkept as (
+    insert into replicache_failed_unkept as u
+      select g.client_group_id, count(*), clock_timestamp()
+      from given as g join room using (client_group_id)
+      where not g.again and g.nth > room.free
+      group by g.client_group_id
+      on conflict (client_group_id) do update set
+        mutations = u.mutations + excluded.mutations,
+        last_failed_at = excluded.last_failed_at
+  ), settled as (
+    delete from replicache_trouble as t
+      using given as g
+      where t.client_id = g.client_id and t.mutation_id = g.mutation_id
+  )
+  select count(*) into kept from recorded;
+  return cardinality(clients) - kept;
+end
+$$;
+
+
+-- replicache_record_failure(...) returns boolean
+--
+-- Internal: the same of one mutation, whose args may be no JSON: then they are
+-- left out. Returns whether it was kept.
 
 create or replace function replicache_record_failure(
   client_id text, client_group_id text, mutation_id bigint, user_id text,
   name text, args text, code text, sqlstate text, message text)
-returns void
+returns boolean
 language plpgsql volatile security definer set search_path from current
 as $$
 declare
-  args_json json;
+  readable text := args;
 begin
   begin
-    args_json := args::json;
+    perform args::json;
   exception when data_exception then
-    null;
+    readable := null;
   end;
-  insert into replicache_failed_mutation as f values (
-      client_id, mutation_id, client_group_id, user_id, name, args_json,
-      code, sqlstate, message, replicache_next_version(), clock_timestamp(),
-      coalesce(nullif(current_setting('role'), 'none'), session_user))
-    on conflict on constraint replicache_failed_mutation_pkey do update set
-      client_group_id = excluded.client_group_id,
-      user_id = excluded.user_id,
-      name = excluded.name,
-      args = excluded.args,
-      code = excluded.code,
+  return replicache_record_failures(array[client_id], array[client_group_id],
+    array[mutation_id], array[user_id], array[name], array[readable],
+    array[code], sqlstate, message) = 0;
+end
+$$;
+
+
+-- replicache_note_trouble(client_id text, mutation_id bigint, sqlstate text,
+--   message text) returns boolean
+--
+-- Notes that a mutation ran out of time or failed by an error of the server's,
+-- alone in its transaction. That this can be written shows that the server
+-- works. Returns whether it is enough to hold the mutation itself for the cause:
+--
+--     out of time (57014)  the third time: each took statement_timeout
+--     others               the fifth time, if half a minute has passed since the
+--                          first: longer than a failover or a checkpoint that
+--                          chokes the disk
+--
+-- Then it is to be recorded as `timeout` or `server_error`: it would block its
+-- client for ever. What is a day old is begun anew.
+
+create or replace function replicache_note_trouble(
+  client_id text, mutation_id bigint, sqlstate text, message text)
+returns boolean
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  timeouts_max constant int := 3;
+  times_max constant int := 5;
+  least_time constant interval := '30 seconds';
+  now timestamptz := clock_timestamp();
+  noted replicache_trouble;
+begin
+  delete from replicache_trouble as t where t.last_at < now - interval '1 day';
+  insert into replicache_trouble as t
+    values (client_id, mutation_id, sqlstate, message, 1, now, now)
+    on conflict on constraint replicache_trouble_pkey do update set
       sqlstate = excluded.sqlstate,
       message = excluded.message,
-      version = excluded.version,
-      failed_at = excluded.failed_at,
-      role = excluded.role;
+      times = t.times + 1,
+      last_at = now
+    returning * into noted;
+  return case when sqlstate = '57014' then noted.times >= timeouts_max
+    else noted.times >= times_max and noted.since <= now - least_time end;
 end
 $$;
 
@@ -789,6 +993,11 @@ $$;
 --     number_out_of_range  args hold a number that jsonb can't
 --     mutator_error        the mutator failed, see sqlstate and message
 --
+--     timeout, server_error
+--                          see replicache_note_trouble()
+--     not_kept             any of these, and the ledger has no room for more of the
+--                          client group
+--
 -- A caller who knows better passes the code as `refused` (timeout, for one:
 -- a statement that is cancelled can't be caught here); then nothing is run.
 --
@@ -796,10 +1005,17 @@ $$;
 -- caller. (A default is computed by the caller's statement, before this function
 -- has a search_path of its own.)
 --
--- What is no fault of the mutation is raised again and never recorded, so that
--- it can be repeated: connection (08), rollback (40), resources (53), lock not
--- available (55), operator intervention (57), system (58), internal error
--- (XX), and a read-only transaction (25006).
+-- What may be no fault of the mutation is raised again and not recorded, so that
+-- it can be repeated: connection (08), serialization and deadlock (40001, 40P01),
+-- resources (53100, 53200, 53300, 53400), lock not available (55P03), cancelled or
+-- shut down (57014, 57P01, 57P02, 57P03), input or output (58030), a read-only
+-- transaction (25006), and a function that is gone (RP002), as in the middle of an
+-- upgrade of the app. cgi/batch_apply.c knows when to believe it no more. All other
+-- errors are the mutation's own: internal ones (XX000) too, which extensions raise
+-- for bad input.
+--
+-- Whoever records failures must call this in a transaction in which nobody else's
+-- mutations have run: a setting or a temporary table of theirs could be the cause.
 --
 -- But after a serialization failure (40001) the mutation is run again here
 -- first, attempts_max times in all: a push of many that fail so now and then
@@ -817,6 +1033,7 @@ as $$
 declare
   mutator replicache_mutator;
   ours constant text := current_setting('search_path');
+  role constant text := current_setting('role');
   attempts_max constant int := 5;
   attempts int := 0;
   parsed boolean;
@@ -833,9 +1050,8 @@ begin
     if not found then
       code := 'unknown_mutator';
     elsif to_regprocedure(mutator.function) is null then
-      -- As in the middle of an upgrade of the app: no reason to drop data.
       raise 'function % of mutator "%" is gone', mutator.function, name
-        using errcode = 'object_not_in_prerequisite_state';
+        using errcode = 'RP002';
     end if;
   end if;
 
@@ -856,6 +1072,8 @@ begin
         perform set_config('search_path', path, true);
         execute mutator.run using args_json;
       end if;
+      -- It may have left another role, which need not be one that may go on.
+      perform pg_catalog.set_config('role', role, true);
       perform pg_catalog.set_config('search_path', ours, true);
       perform replicache_check_constraints(path);
       return null;
@@ -866,8 +1084,9 @@ begin
       if state = '40001' and attempts < attempts_max then
         continue;
       end if;
-      if left(state, 2) in ('08', '40', '53', '55', '57', '58', 'XX')
-         or state = '25006' then
+      if state in ('40001', '40P01', '53100', '53200', '53300', '53400',
+          '55P03', '57014', '57P01', '57P02', '57P03', '58030', '25006')
+         or left(state, 2) = '08' then
         raise;
       end if;
       code := case
@@ -878,8 +1097,10 @@ begin
     end;
   end loop;
 
-  perform replicache_record_failure(client_id, client_group_id, mutation_id,
-    user_id, name, args, code, state, message);
+  if not replicache_record_failure(client_id, client_group_id, mutation_id,
+      user_id, name, args, code, state, message) then
+    return 'not_kept';
+  end if;
   return code;
 end
 $$;
@@ -3113,8 +3334,415 @@ $$;
 -- Mutators
 ----------------------------------------------------------------------------
 
--- replicache_register_mutator(name text, function text | regprocedure)
---   returns void
+-- replicache_read_code(source text, language text,
+--   out reason text, out blind boolean, out calls text[], out members text[],
+--   out names text[], out operators text[])
+--
+-- Internal: looks through the text of a function (language sql or plpgsql), or of an
+-- expression or query of the catalog (language ''). reason: what it has that may
+-- leave something behind for who comes next in the transaction or session, or that
+-- can't be read; null if nothing. blind: it may call what is not named. calls: what it calls, by name; members: what it
+-- names behind a dot, which may be a function of a row; names: all that it names;
+-- operators: those it uses.
+--
+-- Only statements that are known to leave nothing are let pass, and SQL that is put
+-- together is not: so where each statement begins has to be known. Words that are
+-- quoted are names and never statements. A text that is in doubt is not read.
+
+create or replace function replicache_read_code(
+  source text, language text,
+  out reason text, out blind boolean, out calls text[], out members text[],
+  out names text[], out operators text[])
+language plpgsql immutable set search_path from current
+as $$
+declare
+  -- What may stand before a parenthesis, though it is no function.
+  words constant text[] := array['all', 'and', 'any', 'as', 'array', 'between',
+    'by', 'case', 'cast', 'coalesce', 'conflict', 'cross', 'distinct', 'else',
+    'elsif', 'except', 'exists', 'extract', 'filter', 'from', 'greatest',
+    'group', 'having', 'if', 'ilike', 'in', 'intersect', 'is', 'join',
+    'lateral', 'least', 'like', 'limit', 'materialized', 'not', 'nullif',
+    'offset', 'on', 'operator', 'or', 'order', 'over', 'overlay', 'partition',
+    'perform', 'position', 'return', 'returning', 'row', 'rows', 'select',
+    'set', 'sets', 'similar', 'some', 'substring', 'table', 'then', 'to',
+    'treat', 'trim', 'union', 'unique', 'using', 'values', 'when', 'where',
+    'while', 'window', 'with', 'within', 'rollup', 'cube', 'grouping', 'check',
+    'default', 'primary', 'foreign', 'key', 'do', 'for', 'foreach', 'slice',
+    'into', 'strict', 'only', 'query', 'next', 'raise', 'assert', 'xmlelement',
+    'xmlforest', 'xmlparse', 'xmlpi', 'xmlroot', 'xmlserialize', 'xmltable',
+    'normalize', 'json_object', 'json_array', 'ordinality'];
+  -- What statements may begin with.
+  statements constant text[] := case language when 'sql'
+    then array['select', 'insert', 'update', 'delete', 'merge', 'with',
+      'values', 'table', 'notify']
+    else array['select', 'insert', 'update', 'delete', 'merge', 'with',
+      'values', 'notify', 'declare', 'begin', 'end', 'exception', 'if',
+      'elsif', 'elseif', 'else', 'case', 'when', 'while', 'for', 'foreach',
+      'loop', 'exit', 'continue', 'return', 'perform', 'raise', 'assert',
+      'get', 'null'] end;
+  tokens text[];
+  token text;
+  word text;    -- the token if it is an unquoted word, in lower case
+  before text := '';
+  after text;
+  first text := '';       -- the word that the statement began with
+  starts boolean := language <> '';
+  declares boolean := false;
+  depth int := 0;         -- of parentheses
+  cases int := 0;         -- CASE expressions that are open
+  skips int := 0;
+begin
+  calls := '{}'; members := '{}'; names := '{}'; operators := '{}';
+  blind := true;
+  if source ~ '\$[A-Za-z_]*\$' then
+    reason := 'dollar quotes';
+    return;
+  end if;
+  select array_agg(m[1] order by n) into tokens
+    from regexp_matches(source, '(\s+|--[^\n]*'
+      '|/\*(?:[^*]|\*+[^*/])*\*+/'
+      '|[eE]''(?:\\.|''''|[^''\\])*''|[bBxXnN]?''(?:''''|[^''])*'''
+      '|"(?:""|[^"])*"'
+      '|(?:[A-Za-z_]|[^\x01-\x7f])(?:[A-Za-z0-9_$]|[^\x01-\x7f])*'
+      '|[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|\$[0-9]+|:=|::|\.\.'
+      '|[-+*/<>=~!@#%^&|`?]+|.)', 'g') with ordinality as t (m, n);
+  if array_to_string(tokens, '') <> source then
+    reason := 'text that can''t be read';
+    return;
+  end if;
+  blind := false;
+  select array_agg(t order by n) into tokens
+    from unnest(tokens) with ordinality as u (t, n)
+    where t !~ '^(\s|--)' and t !~ '^/\*([^/]|/(?!\*))*$';
+
+  for i in 1 .. coalesce(cardinality(tokens), 0) loop
+    token := tokens[i];
+    after := coalesce(tokens[i + 1], '');
+    word := case when token ~ '^([A-Za-z_]|[^\x01-\x7f])' and token !~ '''$'
+      then lower(token) end;
+    if token ~ '^/\*' or token ~ '^[-+*/<>=~!@#%^&|`?]+(--|/\*)'
+       or token ~ '^[^eE]?''.*\\''' or token ~ '^''.*\\''$'
+       or (word = 'u' and after = '&') then
+      reason := 'text that can''t be read';
+      blind := true;
+      return;
+    elsif word = 'execute' then
+      reason := coalesce(reason, 'SQL that is put together (EXECUTE)');
+      blind := true;
+    elsif word = 'into' and lower(after) in ('temp', 'temporary', 'unlogged',
+            'table', 'local', 'global')
+       or word = 'into' and language = 'sql'
+          and before not in ('insert', 'merge') then
+      reason := coalesce(reason, 'SELECT INTO');
+    end if;
+
+    -- Names.
+    if word is not null or token like '"%' then
+      names := names || coalesce(word, replace(substr(token, 2,
+        length(token) - 2), '""', '"'));
+      if before = '.' then
+        members := members || names[cardinality(names)];
+      end if;
+      if after = '(' and before not in ('as', 'recursive')
+         and (before = '.' or (word = any (words)) is not true) then
+        calls := calls || names[cardinality(names)];
+      end if;
+    elsif token ~ '^[-+*/<>=~!@#%^&|`?]+$' then
+      operators := operators || token;
+    end if;
+
+    -- Statements.
+    if skips > 0 then
+      skips := skips - 1;
+    elsif starts and token = '<<' then
+      skips := 2;
+    elsif starts and token = '#' then
+      skips := 2;
+    elsif starts and token <> ';' then
+      starts := false;
+      first := coalesce(word, '');
+      if declares and word is distinct from 'begin' then
+        if word = 'declare' then
+          starts := true;
+        end if;
+      elsif word = 'declare' then
+        declares := true;
+        starts := true;
+      elsif word in ('begin', 'else', 'loop', 'exception') then
+        declares := false;
+        starts := true;
+      elsif (word = any (statements)) is not true
+            and not (language = 'plpgsql' and after in (':=', '=', '.', '[')
+                     and (word is not null or token like '"%'))
+      then
+        reason := coalesce(reason, upper(token));
+        blind := blind or word in ('do', 'call');
+      end if;
+    elsif word = 'case' and first <> 'end' then
+      cases := cases + 1;
+    elsif word = 'end' and cases > 0 then
+      cases := cases - 1;
+    elsif depth = 0 and cases = 0 and language = 'plpgsql'
+          and (word = 'then'
+               and first in ('if', 'elsif', 'elseif', 'case', 'when')
+            or word = 'loop' and first in ('for', 'foreach', 'while')) then
+      starts := true;
+    elsif token in ('(', '[') then
+      depth := depth + 1;
+    elsif token in (')', ']') then
+      depth := depth - 1;
+    elsif token = ';' and language <> '' then
+      starts := true;
+      if depth <> 0 or cases <> 0 then
+        reason := 'text that can''t be read';
+        blind := true;
+        return;
+      end if;
+    end if;
+    before := coalesce(word, token);
+  end loop;
+end
+$$;
+
+
+-- replicache_is_harmless(function oid) returns boolean
+--
+-- Internal: whether a function that is not read leaves nothing behind: Postgres's
+-- own unless it may do something (random and what tells the time do not; nextval()
+-- leaves what currval() gives, but no mutator that asks for it shares), and those
+-- in C of extensions that are known.
+
+create or replace function replicache_is_harmless(function oid) returns boolean
+language sql stable set search_path from current
+as $$
+  select case
+    when p.oid < 16384 and n.nspname = 'pg_catalog' then
+      p.proname !~ '(_to_xml|_to_xmlschema|_to_xml_and_xmlschema)$'
+      and (p.provolatile <> 'v' or p.proname = any (array['random',
+        'random_normal', 'gen_random_uuid', 'uuidv4', 'uuidv7',
+        'clock_timestamp', 'timeofday', 'pg_sleep', 'pg_sleep_for',
+        'pg_sleep_until', 'pg_notify', 'nextval'])
+        or p.proname ~ '^RI_FKey_' or p.proname = 'unique_key_recheck')
+    else coalesce(l.lanname = 'c' and (
+      e.extname in ('pgcrypto', 'uuid-ossp', 'pg_stat_statements',
+        'pg_buffercache', 'pg_prewarm', 'pgstattuple', 'pgrowlocks')
+      or p.provolatile <> 'v' and e.extname in ('citext', 'hstore', 'ltree',
+        'pg_trgm', 'unaccent', 'btree_gin', 'btree_gist', 'intarray', 'cube',
+        'earthdistance', 'fuzzystrmatch', 'isn', 'seg', 'postgis', 'vector')),
+      false)
+  end
+  from pg_proc as p
+    join pg_namespace as n on n.oid = p.pronamespace
+    join pg_language as l on l.oid = p.prolang
+    left join pg_depend as d
+      on d.classid = 'pg_proc'::regclass and d.objid = p.oid
+        and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+    left join pg_extension as e on e.oid = d.refobjid
+  where p.oid = function;
+$$;
+
+
+-- replicache_relation_code(relation oid) returns text
+--
+-- Internal: the expressions and queries that writing to a relation, or reading it,
+-- runs: defaults, generated columns, checks, indexes, policies, rules, and the
+-- conditions of triggers.
+
+create or replace function replicache_relation_code(relation oid) returns text
+language sql stable set search_path from current
+as $$
+  select coalesce(string_agg(code, E';\n'), '')
+  from (
+    select pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = relation
+    union all
+    select pg_get_expr(conbin, conrelid) from pg_constraint
+    where conrelid = relation and contype = 'c'
+    union all
+    select pg_get_indexdef(indexrelid) from pg_index
+    where indrelid = relation and (indexprs is not null or indpred is not null)
+    union all
+    select concat_ws(' ', pg_get_expr(polqual, polrelid),
+      pg_get_expr(polwithcheck, polrelid))
+    from pg_policy where polrelid = relation
+    union all
+    select pg_get_ruledef(oid) from pg_rewrite where ev_class = relation
+    union all
+    select pg_get_triggerdef(oid) from pg_trigger
+    where tgrelid = relation and not tgisinternal and tgqual is not null
+      and tgname !~ '^zz_replicache_'
+  ) as part (code);
+$$;
+
+
+-- replicache_judge_mutator(function oid, out reason text, out closes boolean)
+--
+-- Internal: whether a mutator leaves nothing to who comes next. reason: why it is
+-- alone in its transaction, null if it may share one. closes: the session is to be
+-- closed after it, since it may have left what no SQL can find or undo, as the
+-- variables of another language.
+--
+-- Looked at are the function, what it can call by name, the tables it can name, what
+-- writing to them runs (triggers, cascades, defaults, policies, ...) and so on. Names
+-- are taken for anything in the database that is called so, in whatever schema; casts
+-- and domains, which run without being named, are all looked at.
+
+create or replace function replicache_judge_mutator(
+  function oid, out reason text, out closes boolean)
+language plpgsql stable set search_path from current
+as $$
+declare
+  -- Of ours, what leaves nothing: the others could pose as somebody else.
+  ours constant text[] := array['replicache_user_id', 'replicache_claim',
+    'replicache_client_id', 'replicache_client_group_id',
+    'replicache_mutation_id', 'replicache_next_version', 'replicache_touch'];
+  system constant oid[] := array['pg_catalog'::regnamespace::oid,
+    'information_schema'::regnamespace::oid];
+  here constant oid := (select n.oid from pg_namespace as n
+    where n.nspname = current_schema());
+  functions oid[] := array[function];
+  relations oid[] := '{}';
+  f int := 0;
+  r int := 0;
+  source text;
+  code record;
+  one record;
+  found_reason text;
+  blind boolean := false;
+  reads boolean;
+begin
+  closes := false;
+  functions := functions || array(select castfunc from pg_cast
+    where castfunc >= 16384);
+  source := (select string_agg(pg_get_expr(conbin, 0), E';\n')
+    from pg_constraint where contypid <> 0 and oid >= 16384);
+  while source is not null or f < cardinality(functions)
+        or r < cardinality(relations) loop
+    found_reason := null;
+    reads := true;
+    if source is not null then
+      select * into code from replicache_read_code(source, '');
+      source := null;
+    elsif f < cardinality(functions) then
+      f := f + 1;
+      select p.*, l.lanname, p.oid::regprocedure::text as called
+        into one
+        from pg_proc as p join pg_language as l on l.oid = p.prolang
+        where p.oid = functions[f];
+      if one.pronamespace = here and one.proname like 'replicache\_%'
+         or replicache_is_harmless(one.oid) then
+        continue;
+      elsif one.prokind in ('a', 'w') then
+        functions := functions || array(select d.refobjid from pg_depend as d
+          where d.classid = 'pg_proc'::regclass and d.objid = one.oid
+            and d.refclassid = 'pg_proc'::regclass
+            and d.refobjid <> all (functions));
+        continue;
+      elsif one.lanname not in ('sql', 'plpgsql') then
+        found_reason := format('%s, which is in %s', one.called, one.lanname);
+        closes := closes or one.lanname <> 'internal';
+        reads := false;
+      else
+        select * into code from replicache_read_code(
+          coalesce(pg_get_function_sqlbody(one.oid), one.prosrc),
+          case when one.prosqlbody is null then one.lanname else '' end);
+        if code.reason is not null then
+          found_reason := format('%s, in %s', code.reason, one.called);
+        end if;
+        functions := functions || array(select d.refobjid from pg_depend as d
+          where d.classid = 'pg_proc'::regclass and d.objid = one.oid
+            and d.refclassid = 'pg_proc'::regclass
+            and d.refobjid <> all (functions));
+      end if;
+    else
+      r := r + 1;
+      select c.oid::regclass::text as called, c.relkind into one
+        from pg_class as c where c.oid = relations[r];
+      select * into code
+        from replicache_read_code(replicache_relation_code(relations[r]), '');
+      if one.relkind = 'f' then
+        found_reason := format('the foreign table %s', one.called);
+      elsif code.reason is not null then
+        found_reason := format('%s, in %s', code.reason, one.called);
+      end if;
+      for one in
+        select t.tgname, t.tgfoid, t.tginitdeferred, t.tgrelid::regclass as on
+        from pg_trigger as t
+        where t.tgrelid = relations[r] and not t.tgisinternal
+          and t.tgenabled <> 'D' and t.tgname !~ '^zz_replicache_'
+      loop
+        -- At COMMIT it would run as part of whichever mutation was last.
+        if one.tginitdeferred then
+          found_reason := format('the deferred trigger %s of %s', one.tgname,
+            one.on);
+        end if;
+        if one.tgfoid <> all (functions) then
+          functions := functions || one.tgfoid;
+        end if;
+      end loop;
+      relations := relations || array(
+        select distinct other
+        from (select conrelid from pg_constraint
+              where contype = 'f' and confrelid = relations[r]
+                and (confdeltype in ('c', 'n', 'd')
+                  or confupdtype in ('c', 'n', 'd'))
+              union all
+              select inhrelid from pg_inherits where inhparent = relations[r]
+             ) as linked (other)
+        where other <> all (relations));
+    end if;
+
+    if reads then
+      blind := blind or code.blind;
+      functions := functions || array(
+        select p.oid from pg_proc as p
+        where p.proname = any (code.calls || code.members)
+          and p.pronamespace <> all (system) and p.oid <> all (functions)
+        union
+        select o.oprcode from pg_operator as o
+        where o.oprname = any (code.operators) and o.oid >= 16384
+          and o.oprcode <> all (functions));
+      relations := relations || array(
+        select c.oid from pg_class as c
+        where c.relname = any (code.names)
+          and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and c.relpersistence <> 't' and c.relnamespace <> all (system)
+          and c.oid <> all (relations));
+    end if;
+    if reads and found_reason is null then
+      select format('%s()', min(p.proname)) into found_reason
+        from pg_proc as p
+        where p.proname = any (code.calls)
+          and (p.pronamespace = any (system)
+              and not replicache_is_harmless(p.oid)
+            or p.pronamespace = here and p.proname like 'replicache\_%'
+              and p.proname <> all (ours))
+        having count(*) > 0;
+      if found_reason is null then
+        select format('%s(), which is not there', name) into found_reason
+          from unnest(code.calls) as name
+          where not exists (select from pg_proc where proname = name)
+            and not exists (select from pg_class where relname = name)
+            and not exists (select from pg_type where typname = name)
+            and name not in ('decimal', 'dec', 'character', 'varying',
+              'national', 'nchar', 'float', 'precision')
+          limit 1;
+      end if;
+    end if;
+    reason := coalesce(reason, found_reason);
+  end loop;
+  closes := closes or blind and exists (
+    select from pg_proc as p join pg_language as l on l.oid = p.prolang
+    where p.oid >= 16384 and l.lanname not in ('internal', 'sql', 'plpgsql')
+      and not exists (select from pg_language as any_of
+        where p.oid in (any_of.lanplcallfoid, any_of.laninline,
+          any_of.lanvalidator))
+      and not replicache_is_harmless(p.oid));
+end
+$$;
+
+
+-- replicache_register_mutator(name text, function text | regprocedure,
+--   shared boolean default null) returns void
 --
 -- Allows clients to call the mutation `name`, which runs the function. The
 -- function takes the arguments as its one argument of type jsonb or json, is
@@ -3123,20 +3751,54 @@ $$;
 -- (plpgsql keeps its plans for a session, SQL functions don't: for mutators
 -- that are called a lot, plpgsql is faster.)
 --
--- It runs as the role of replicache.fcgi, in a transaction with other
--- mutations. If it raises, only its own effects are undone and the mutation
--- goes to replicache_failed_mutation. Jsonb can't hold \u0000 and halves of
--- surrogate pairs; a function that must accept those takes json.
+-- It runs as the role of replicache.fcgi. If it raises, only its own effects are
+-- undone and the mutation goes to replicache_failed_mutation. Jsonb can't hold
+-- \u0000 and halves of surrogate pairs; a function that must accept those takes
+-- json.
+--
+-- A mutator that leaves nothing in its transaction or session but rows runs in one
+-- transaction with those of other users, which is what makes many pushes fast. One
+-- that may set something (SET, set_config()), create anything, lock by hand, put
+-- SQL together (EXECUTE) or that is in another language than SQL and plpgsql runs
+-- in a transaction of its client group alone, and what it left in the session is
+-- undone behind it. Which it is follows from its text, and from those of the
+-- functions and triggers it reaches, unless `shared` says it. A notice names what
+-- made it alone; replicache_check() does later.
 --
 -- Registering a name again replaces the function.
 
 create or replace function replicache_register_mutator(
-  name text, function regprocedure)
+  name text, function regprocedure, shared boolean default null)
 returns void
 language plpgsql volatile set search_path from current
 as $$
 declare
+  reason text := replicache_register_mutator_quietly(name, function, shared);
+begin
+  if reason is not null then
+    raise notice 'mutator % runs in a transaction of its client group alone', name
+      using detail = format('Because of %s.', reason),
+        hint = 'If it leaves nothing but rows, register it with shared => true.';
+  end if;
+end
+$$;
+
+
+-- replicache_register_mutator_quietly(name text, function regprocedure,
+--   shared boolean) returns text
+--
+-- Internal: does it. Returns why the mutator is alone, if that is new.
+
+create or replace function replicache_register_mutator_quietly(
+  name text, function regprocedure, shared boolean)
+returns text
+language plpgsql volatile set search_path from current
+as $$
+declare
+  names_max constant int := 256; -- PROTOCOL_NAME_MAX in common/protocol.h
   found_function record;
+  judged record;
+  before replicache_mutator;
   qualified text;
   mutator replicache_mutator;
 begin
@@ -3153,6 +3815,9 @@ begin
   end if;
   if name = '' then
     raise 'a mutator needs a name' using errcode = 'invalid_parameter_value';
+  elsif octet_length(name) > names_max then
+    raise 'the name of a mutator has % bytes at most', names_max
+      using errcode = 'invalid_parameter_value';
   end if;
 
   qualified := format('%I.%I', found_function.nspname, found_function.proname);
@@ -3165,16 +3830,26 @@ begin
       '$3::pg_catalog.int8, $4::pg_catalog.text, $6::pg_catalog.text) is not null',
     qualified, found_function.argument, current_schema());
   mutator.run := format('select %s($1)', qualified);
-  if not exists (select from replicache_mutator as m where m = mutator) then
-    delete from replicache_mutator as m where m.name = mutator.name;
-    insert into replicache_mutator select mutator.*;
+  select * into judged from replicache_judge_mutator(function);
+  mutator.shared := coalesce(shared, judged.reason is null);
+  mutator.closes := not mutator.shared and judged.closes;
+  mutator.shared_given := shared;
+  mutator.reason := case when shared is null then judged.reason end;
+
+  select * into before from replicache_mutator as m where m.name = mutator.name;
+  if mutator is not distinct from before then
+    return null;
   end if;
+  delete from replicache_mutator as m where m.name = mutator.name;
+  insert into replicache_mutator select mutator.*;
+  return mutator.reason;
 end
 $$;
 
 -- The name is looked up by the caller's search_path.
 create or replace function replicache_register_mutator(
-  name text, function text, path text default current_setting('search_path'))
+  name text, function text, shared boolean default null,
+  path text default current_setting('search_path'))
 returns void
 language plpgsql volatile set search_path from current
 as $$
@@ -3194,7 +3869,106 @@ begin
     raise 'there is no function % of one jsonb or json', function
       using errcode = 'undefined_function';
   end if;
-  perform replicache_register_mutator(name, known);
+  perform replicache_register_mutator(name, known, shared);
+end
+$$;
+
+
+-- replicache_fingerprint() returns text
+--
+-- Internal: another one whenever a function, trigger, default, constraint, policy,
+-- rule, cast or operator was created, replaced or dropped, but for temporary ones.
+
+create or replace function replicache_fingerprint() returns text
+language sql stable set search_path from current
+as $$
+  select concat(count(*), ':', sum(hashtextextended(
+    concat_ws('.', kind, object, changed), 0)))
+  from (
+    select 'p', p.oid, p.xmin from pg_proc as p
+      join pg_namespace as n on n.oid = p.pronamespace
+    where p.oid >= 16384 and n.nspname !~ '^pg_temp_'
+    union all
+    select 't', t.oid, t.xmin from pg_trigger as t
+      join pg_class as c on c.oid = t.tgrelid
+    where not t.tgisinternal and c.relpersistence <> 't'
+    union all
+    select 'd', d.oid, d.xmin from pg_attrdef as d
+      join pg_class as c on c.oid = d.adrelid
+    where c.relpersistence <> 't'
+    union all
+    select 'c', k.oid, k.xmin from pg_constraint as k
+      left join pg_class as c on c.oid = k.conrelid
+    where k.oid >= 16384 and c.relpersistence is distinct from 't'
+    union all
+    select 'r', r.oid, r.xmin from pg_rewrite as r
+      join pg_class as c on c.oid = r.ev_class
+    where r.oid >= 16384 and c.relpersistence <> 't'
+    union all
+    select 'o', oid, xmin from pg_policy
+    union all
+    select 'a', oid, xmin from pg_cast where oid >= 16384
+    union all
+    select 'x', oid, xmin from pg_operator where oid >= 16384
+  ) as part (kind, object, changed);
+$$;
+
+
+-- replicache_examine() returns boolean
+--
+-- Looks through the mutators again if anything was created, replaced or dropped that
+-- may change what they leave behind, and returns whether it was. replicache.fcgi
+-- calls it, at most once a second, before it applies mutations: so a function that
+-- is replaced, or a trigger that is added, need not be told to anybody.
+
+create or replace function replicache_examine() returns boolean
+language plpgsql volatile security definer set search_path from current
+set client_min_messages = warning
+as $$
+declare
+  now text := replicache_fingerprint();
+  one record;
+begin
+  if now = (select fingerprint from replicache_examined) then
+    return false;
+  end if;
+  perform replicache_lock();
+  -- Of a table that is locked, as by a migration, what it has can't be read, and
+  -- all pushes wait for this.
+  perform set_config('lock_timeout', '10ms', true);
+  for one in select * from replicache_mutator order by name collate "C" loop
+    if to_regprocedure(one.function) is not null then
+      begin
+        perform replicache_register_mutator_quietly(one.name,
+          to_regprocedure(one.function), one.shared_given);
+      exception when invalid_function_definition then
+        -- It fails when it is called.
+        null;
+      end;
+    end if;
+  end loop;
+  insert into replicache_examined values (true, now)
+    on conflict (only_row) do update set fingerprint = excluded.fingerprint;
+  return true;
+end
+$$;
+
+
+-- replicache_forget_session() returns void
+--
+-- Internal: takes back what RESET, DISCARD, CLOSE and UNLISTEN leave of what a mutator
+-- may have done to the session: advisory locks, and statements prepared by SQL.
+
+create or replace function replicache_forget_session() returns void
+language plpgsql volatile set search_path from current
+as $$
+declare
+  statement text;
+begin
+  perform pg_advisory_unlock_all();
+  for statement in select name from pg_prepared_statements where from_sql loop
+    execute format('deallocate %I', statement);
+  end loop;
 end
 $$;
 
@@ -3311,7 +4085,9 @@ as $$
   where n.nspname = current_schema() and p.proname = any (array[
     'replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
     'replicache_guard', 'replicache_check_constraints',
-    'replicache_record_failure', 'replicache_user_id', 'replicache_claim',
+    'replicache_record_failure', 'replicache_record_failures',
+    'replicache_note_trouble', 'replicache_examine',
+    'replicache_forget_session', 'replicache_user_id', 'replicache_claim',
     'replicache_client_id', 'replicache_client_group_id',
     'replicache_mutation_id', 'replicache_next_version', 'replicache_touch']);
 $$;
@@ -3490,13 +4266,30 @@ create or replace function replicache_check_mutators()
 returns table (result text, what text, advice text)
 language sql stable set search_path from current
 as $$
-  select case when to_regprocedure(function) is null then 'fault'
+  with mutator as (
+    select m.*, to_regprocedure(m.function) as known, judged.reason as found,
+      m.shared_given is null and (m.shared, m.reason) is distinct from
+        (judged.reason is null, judged.reason) as stale
+    from replicache_mutator as m
+      left join lateral replicache_judge_mutator(to_regprocedure(m.function))
+        as judged on to_regprocedure(m.function) is not null
+  )
+  select case when known is null then 'fault'
+      when stale or shared_given and found is not null then 'warning'
       else 'fine' end,
-    format('mutator %s', name),
-    case when to_regprocedure(function) is null then format('There is no '
-      'function %s. Its mutations are refused until there is, or until it is '
-      'unregistered.', function) else '' end
-  from replicache_mutator
+    format('mutator %s', name) || case
+      when known is null or shared then ''
+      when reason is null then ', alone as registered'
+      else format(', alone because of %s', reason) end,
+    case when known is null then format('There is no function %s. Its '
+        'mutations are refused until there is, or until it is unregistered; those '
+        'that clients repeat for half a minute are recorded as failed.', function)
+      when stale then 'What it reaches has changed since it was looked through: '
+        'the next push will see that, or select replicache_examine().'
+      when shared_given and found is not null then format('It is registered as '
+        'shared, though not known to leave nothing behind, because of %s.', found)
+      else '' end
+  from mutator
   order by name collate "C";
 $$;
 
@@ -3651,6 +4444,8 @@ begin
       and exists (select from replicache_version_time as later
         where later.at > t.at and later.at < date_trunc('day', t.at)
           + interval '1 day');
+  delete from replicache_failed_unkept
+    where last_failed_at <= clock_timestamp() - older_than;
   delete from replicache_failed_mutation
     where failed_at <= clock_timestamp() - older_than;
   get diagnostics dropped = row_count;
@@ -3968,7 +4763,8 @@ begin
     where to_regprocedure(function) is not null
   loop
     begin
-      perform replicache_register_mutator(one.name, one.function);
+      perform replicache_register_mutator(one.name, one.function,
+        one.shared_given);
     exception when others then
       raise warning 'mutator % was not brought up to date: %', one.name, sqlerrm;
     end;

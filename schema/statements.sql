@@ -145,6 +145,23 @@ prepare guard as
 select replicache_guard($1::text, $2::text, $3::bigint, $4::text, $5::text,
   $6::text, $7::text, $8::text) as code;
 
+-- Mutations that are not run. $1 client IDs, $2 group IDs, $3 mutation IDs, $4 user
+-- IDs, $5 names, $6 args, $7 codes: how many of them the ledger had no room for.
+prepare record_failures as
+select replicache_record_failures($1::text[], $2::text[], $3::bigint[],
+  $4::text[], $5::text[], $6::text[], $7::text[]) as unkept;
+
+-- $1 client ID, $2 mutation ID, $3 SQLSTATE, $4 message: whether it has failed so
+-- often enough.
+prepare note_trouble as
+select replicache_note_trouble($1::text, $2::bigint, $3::text, $4::text)
+  as enough;
+
+-- What a mutator that is alone may have left in the session, besides what RESET,
+-- DISCARD and the like undo.
+prepare forget_session as
+select replicache_forget_session();
+
 -- What is registered.
 prepare registry_tables as
 select prefix, pull_all, pull_since, per_user
@@ -152,8 +169,13 @@ from replicache_table
 order by id;
 
 prepare registry_mutators as
-select name, call
+select name, call, shared, closes
 from replicache_mutator;
+
+-- Looks through the mutators again if a function, trigger or the like has changed
+-- since: whether it did.
+prepare examine as
+select replicache_examine() as changed;
 
 prepare registry_schema_versions as
 select version, pushes, pulls

@@ -259,16 +259,59 @@ is($session->value(q(select content from message where id = 'json')), '{"a":"\u0
 }
 
 # Nobody's fault: raised again, and not recorded.
-for my $state (qw(08006 40001 40P01 40003 53100 53200 53300 55P03 57P01 57P05 58030 XX000 XX001 25006)) {
+for my $state (qw(08006 40001 40P01 53100 53200 53300 53400 55P03 57P01 57P02 57P03 58030 25006)) {
 	is_deeply([ guard('fail', qq({"sql":"select","state":"$state"})) ], [ $state, 'no row' ], "$state is raised again");
 }
-is_deeply([ guard('fail', '{"sql":"select","state":"25P01"}') ]->[0], 'mutator_error', 'others of class 25 are not');
+# What else there is, extensions raise for bad input (XX000), or a mutator by a mistake.
+for my $state (qw(25P01 40003 55000 55006 57P05 58P01 XX000 XX001 P0002 P0004 RP001 F0000)) {
+	like((guard('fail', qq({"sql":"select","state":"$state"})))[1], qr/\|mutator_error\|$state\|/, "$state is the mutation's own");
+}
 $session->query(q(set statement_timeout = '200ms'));
 is_deeply([ guard('fail', '{"sql":"select pg_sleep(10)"}') ], [ '57014', 'no row' ], 'nor is a timeout caught');
 $session->query('reset statement_timeout');
 $session->query('alter function keep(json) rename to keep2');
-is_deeply([ guard('keep', '1') ], [ '55000', 'no row' ], 'a function that is gone is no fault of the mutation');
+is_deeply([ guard('keep', '1') ], [ 'RP002', 'no row' ], 'a function that is gone is no fault of the mutation');
 $session->query('alter function keep2(json) rename to keep');
+
+# But it is not believed for ever: see replicache_note_trouble().
+{
+	my $note = sub { $session->value("select replicache_note_trouble('t', $_[0], '$_[1]', 'as ever')") };
+	is(join('', map { $note->(1, '57014') } 1 .. 3), 'fft', 'out of time for the third time');
+	is(join('', map { $note->(2, '53100') } 1 .. 9), 'f' x 9, 'nine times within a moment are none');
+	$session->query(q(update replicache_trouble set since = since - interval '31 seconds'));
+	is($note->(2, '53100'), 't', 'but over half a minute');
+	is(join('', map { $note->(3, '40001') } 1 .. 4), 'ffff', 'another one');
+	$session->query(q(update replicache_trouble set since = since - interval '31 seconds'));
+	is($note->(3, '40001'), 't', 'five times at least');
+	$session->query(q(update replicache_trouble set last_at = last_at - interval '2 days', since = since - interval '2 days'));
+	is($note->(3, '40001'), 'f', 'what is two days old is begun anew');
+	is($session->value('select count(*) from replicache_trouble'), 1, 'and the others are forgotten');
+	$session->query(q(select replicache_note_trouble('t', 4, '53100', 'no space, it says')));
+	is($session->value(q(select replicache_record_failures('{t,t}', '{g,g}', '{4,5}', '{u,u}', '{a,b}', '{1,2}', '{server_error,unknown_mutator}'))), 0, 'recorded');
+	is_deeply($session->query(q(select mutation_id, code, sqlstate, message from replicache_failed_mutation where client_id = 't' order by 1)),
+	    [ [ 4, 'server_error', '53100', 'no space, it says' ], [ 5, 'unknown_mutator', undef, undef ] ], 'with what was the trouble');
+	is($session->value('select count(*) from replicache_trouble where mutation_id = 4'), 0, 'which is over');
+}
+
+# The ledger keeps so many of a client group, and counts the others.
+{
+	my $record = sub {
+		my ($group, $from, $to) = @_;
+		return $session->value("select replicache_record_failures(array_agg(text 'l$group'), array_agg(text 'l$group'), array_agg(n), array_agg(text 'u'),
+			array_agg(text 'nope'), array_agg(text 'null'), array_agg(text 'unknown_mutator')) from generate_series(${from}::bigint, $to) as n");
+	};
+	is($record->('a', 1, 900), 0, 'nine hundred are kept');
+	is($record->('b', 1, 10), 0, 'those of another client group');
+	is($record->('a', 901, 1100), 100, 'of two hundred more, one hundred');
+	is($record->('a', 1, 1100), 100, 'what is there already is recorded again');
+	is((guard('nope', '1'))[0], 'unknown_mutator', 'one of another group');
+	is($session->value(q(select replicache_guard('la', 'la', 2000, 'u', 'fail', '{"sql":"select","state":"P0001"}'))), 'not_kept', 'one by the guard');
+	is($session->value(q(select string_agg(concat_ws(':', client_group_id, n), ' ' order by 1) from (select client_group_id, count(*) as n
+		from replicache_failed_mutation where client_group_id like 'l_' group by 1) x)), 'la:1000 lb:10', 'so many are there');
+	is($session->value(q(select concat_ws(':', client_group_id, mutations) from replicache_failed_unkept)), 'la:201', 'and the others counted');
+	$session->query(q(delete from replicache_failed_mutation where client_id = 'la'));
+	is($record->('a', 3000, 3001), 0, 'there is room again');
+}
 
 # Deferred constraints fail in the mutation that broke them.
 $session->query(q(

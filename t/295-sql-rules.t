@@ -281,7 +281,8 @@ subtest 'what the role of the program may do' => sub {
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
 		where n.nspname = 'public' and proname !~ '^mirror_' and has_function_privilege('web', p.oid, 'execute') order by p.oid::regprocedure::text)),
 	    join(' ', $may->(q(select p.oid::regprocedure from pg_proc as p where proname in ('replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
-		'replicache_guard', 'replicache_check_constraints', 'replicache_record_failure', 'replicache_user_id', 'replicache_claim',
+		'replicache_guard', 'replicache_check_constraints', 'replicache_record_failure', 'replicache_record_failures', 'replicache_note_trouble',
+		'replicache_examine', 'replicache_forget_session', 'replicache_user_id', 'replicache_claim',
 		'replicache_client_id', 'replicache_client_group_id', 'replicache_mutation_id', 'replicache_next_version', 'replicache_touch',
 		'create_room', 'invite', 'leave_room', 'say_in_room') order by p.oid::regprocedure::text))), 'it may execute these functions and no other');
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
@@ -294,6 +295,7 @@ subtest 'what the role of the program may do' => sub {
 	for my $relation (@relations) {
 		push @reads, $relation if $web->error("select from $relation limit 1") eq ''
 		    || $session->value("select has_any_column_privilege('web', '$relation', 'select')") eq 't';
+		# That of the version lock has none.
 		my $column = $session->value("select quote_ident(attname) from pg_attribute where attrelid = '$relation'::regclass and attnum = 1");
 		for my $sql ("insert into $relation default values", defined $column ? "update $relation set $column = $column" : (),
 		    "delete from $relation", "truncate $relation", "alter table $relation owner to web", "drop table $relation",

@@ -31,3 +31,23 @@ drop function replicache_register_mutator(text, text);
 alter table replicache_schema_version
   add column pushes boolean not null default true,
   add column pulls boolean not null default true;
+
+
+-- What fails by errors of the server's again and again is recorded, too.
+alter table replicache_failed_mutation
+  drop constraint replicache_failed_mutation_code_check,
+  add check (code in ('unknown_mutator', 'unstorable_text',
+    'number_out_of_range', 'timeout', 'mutator_error', 'server_error'));
+
+-- It returns something else now.
+drop function replicache_record_failure(text, text, bigint, text, text, text,
+  text, text, text);
+
+-- Whether a mutator may share a transaction. Found out as replicache.sql registers
+-- those that are there again.
+alter table replicache_mutator
+  add column shared boolean not null default false,
+  add column closes boolean not null default true,
+  add column shared_given boolean,
+  add column reason text;
+drop function replicache_register_mutator(text, regprocedure);

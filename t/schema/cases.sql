@@ -15,6 +15,9 @@ begin
 		select c.oid::regclass as t
 		from pg_class c join pg_namespace n on n.oid = c.relnamespace
 		where c.relkind in ('r', 'p') and n.nspname !~ '^pg_|^information_schema$'
+			-- What was looked through, and that a mutation failed: not what
+			-- a request did.
+			and c.relname not in ('replicache_examined', 'replicache_trouble')
 	loop
 		return query execute format(
 			'select %L::text, count(*) || '':'' || md5(coalesce(string_agg(
@@ -33,7 +36,7 @@ begin
 		select c.oid::regclass as t from pg_class c
 		where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
 			and c.relname not in ('replicache_table', 'replicache_mutator',
-				'replicache_schema_version', 'replicache_state',
+				'replicache_schema_version', 'replicache_state', 'replicache_examined',
 				'replicache_version', 'replicache_version_time', 'replicache_timeline')
 	loop
 		execute format('delete from %s', found.t);

@@ -393,9 +393,11 @@ numbers_are_bounded_as_they_are_written(void **state)
 	    "{\"pushVersion\":1,\"clientGroupID\":\"g\",\"profileID\":\"p\","
 	    "\"schemaVersion\":\"\",\"mutations\":["
 	    "{\"id\":1,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1e-90]},"
-	    "{\"id\":2,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1e98,\"1e99\"]},"
+	    "{\"id\":2,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1e98,"
+	    "\"1e99\"]},"
 	    "{\"id\":3,\"clientID\":\"c\",\"name\":\"n\",\"args\":[1.5]},"
-	    "{\"id\":4,\"clientID\":\"c\",\"name\":\"n\",\"args\":{\"1e999\":1e99}}]}";
+	    "{\"id\":4,\"clientID\":\"c\",\"name\":\"n\",\"args\":{\"1e999\":"
+	    "1e99}}]}";
 	static const struct {
 		size_t written;
 		const char *refused;
@@ -442,9 +444,9 @@ names_have_a_length(void **state)
 		    "\"mutations\":[{\"id\":1,\"clientID\":\"c\","
 		    "\"name\":\"%s\"}]}",
 		    name);
-		judge_push(text,
-		    length <= PROTOCOL_NAME_MAX ? ERROR_NONE
-						: ERROR_INVALID_REQUEST);
+		judge_push(text, length <= PROTOCOL_NAME_MAX
+				     ? ERROR_NONE
+				     : ERROR_INVALID_REQUEST);
 	}
 }
 
