@@ -15,7 +15,7 @@ use Rig::Behind;
 use Rig::Cluster;
 use Rig::Fastcgi;
 use Rig::Nginx;
-use Rig::Place qw(srcdir workdir program slurp spew find_tool start_process reap_process wait_until);
+use Rig::Place qw(builddir srcdir workdir program slurp spew find_tool start_process reap_process wait_until);
 use Rig::Program;
 use Rig::Systemd;
 
@@ -61,6 +61,16 @@ subtest 'the units' => sub {
 	$arguments =~ s/\Q\/etc\/replicache.conf\E/$settings/;
 	($code, $text) = run($program, split ' ', $arguments);
 	is($code, 0, 'good settings are checked before the start') or diag($text);
+
+	# As the journal is standard error, to which JOURNAL_STREAM testifies.
+	my $bad = spew(workdir() . '/bad.conf', "auth = none\nnonsense = 1\n");
+	my $stream = 'JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); export JOURNAL_STREAM; exec "$0" "$@"';
+	($code, $text) = run('/bin/sh', '-c', $stream, $program, '--config', $bad, '--check-config');
+	like($text, qr/^<3>replicache: error /, 'the journal is given the priority of a line');
+	($code, $text) = run('/bin/sh', '-c', 'export JOURNAL_STREAM=1:1; exec "$0" "$@"', $program, '--config', $bad, '--check-config');
+	like($text, qr/^replicache: error /, 'nobody else is');
+	($code, $text) = run('/bin/sh', '-c', $stream, builddir() . '/admin/replicache-admin', '--database', 'host=/nonexistent', 'status');
+	like($text, qr/^<3>replicache-admin: /, 'so it is by replicache-admin');
 
 	# What ExecReload says, a command after the other, as systemd runs them.
 	my @reload = $service =~ /^ExecReload=(.*)$/mg;
