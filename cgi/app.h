@@ -41,6 +41,7 @@ struct app {
 	int poke;                /* enum poke_kind, not POKE_AUTO */
 	struct streams *streams; /* NULL as a CGI program */
 	struct health_lost lost;
+	_Atomic int64_t large_reported; /* a row; clock_ms(), or 0 */
 	/* Has a parked exchange gone on with. */
 	void (*resume)(struct app *app, struct exchange *exchange);
 	void *server; /* of resume(): the worker threads, or NULL */

@@ -127,16 +127,27 @@ write_value(struct buffer *out, const struct db_result *rows, int row,
 	}
 }
 
-void
+static size_t
+count_bytes(const struct patch *patch, const struct db_result *rows, int row)
+{
+	size_t bytes = 0;
+
+	for (int i = COLUMN_FIRST; i < patch->column_count; i++)
+		bytes += db_length(rows, row, i);
+	return bytes;
+}
+
+bool
 patch_row(struct patch *patch, const struct db_result *rows, int row)
 {
 	struct buffer *out = patch->out;
 	const char *key = db_text(rows, row, COLUMN_KEY);
 	size_t length = db_length(rows, row, COLUMN_KEY);
+	bool gone = db_bool(rows, row, COLUMN_GONE);
 
-	if (db_bool(rows, row, COLUMN_GONE)) {
+	if (gone || count_bytes(patch, rows, row) > PATCH_ROW_MAX) {
 		patch_del(patch, key, length);
-		return;
+		return gone;
 	}
 	begin(patch, "{\"op\":\"put\",\"key\":");
 	jsonw_string(out, key, length);
@@ -148,4 +159,5 @@ patch_row(struct patch *patch, const struct db_result *rows, int row)
 		write_value(out, rows, row, i, column->kind);
 	}
 	buffer_append_string(out, "}}");
+	return true;
 }

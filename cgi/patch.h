@@ -10,6 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The bytes of a row's values, as they come from the database. As JSON they
+ * take up to six times as many, which an answer has room for. No mutation
+ * brings as many (max_body), but jsonb may make as many of less: it writes
+ * 1e-1074 out. */
+#define PATCH_ROW_MAX ((size_t)64 * 1024 * 1024)
+
 struct arena;
 struct buffer;
 struct db_result;
@@ -45,8 +51,10 @@ void patch_del(struct patch *patch, const char *key, size_t length);
 
 /*
  * What a row of a pull statement says: its first column is the key, its second
- * whether the row is gone, the others are the members of the value.
+ * whether the row is gone, the others are the members of the value. False if
+ * these have more than PATCH_ROW_MAX bytes: then it is written as gone, so that
+ * one row does not keep all others from whoever may see it.
  */
-void patch_row(struct patch *patch, const struct db_result *rows, int row);
+bool patch_row(struct patch *patch, const struct db_result *rows, int row);
 
 #endif

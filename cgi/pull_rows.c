@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "app.h"
+#include "clock.h"
 #include "db.h"
 #include "error.h"
 #include "faults.h"
+#include "log.h"
 #include "metrics.h"
 #include "patch.h"
 #include "pool.h"
@@ -22,6 +24,9 @@
 #include "registry.h"
 #include "route.h"
 #include "settings.h"
+
+/* How often the log says that a row is too large. */
+#define LARGE_REPORTED_MS 60000
 
 /*
  * What is needed while rows are read. A snapshot is read in this order:
@@ -127,11 +132,24 @@ send_snapshot(struct reading *r, struct error *error)
 	return db_sync(r->db, error);
 }
 
-/* Streams the tombstones or a table. ADD writes one row. */
+/* A row of the table with PREFIX is too large for any answer. Each pull of each
+ * client meets it, so the log has it once a while. */
+static void
+report_large(struct app *app, const char *prefix)
+{
+	int64_t now = clock_ms(), before = app->large_reported;
+
+	if ((before == 0 || now > before + LARGE_REPORTED_MS) &&
+	    atomic_compare_exchange_strong(&app->large_reported, &before, now))
+		log_error("rows with prefix \"%s\" are left out of pulls: they "
+			  "have more than %zu MB of values",
+		    prefix, PATCH_ROW_MAX >> 20);
+}
+
+/* Streams a table, or, if that is NULL, keys that are gone. */
 static int
 stream(struct reading *r, struct patch *patch,
-    void (*add)(struct patch *, const struct db_result *, int),
-    struct error *error)
+    const struct registered_table *table, struct error *error)
 {
 	struct response *response = &r->p->exchange->response;
 	struct db_result *row;
@@ -145,7 +163,11 @@ stream(struct reading *r, struct patch *patch,
 			return error_set(
 			    error, ERROR_UNAVAILABLE, "out of memory");
 		}
-		add(patch, row, 0);
+		if (table == NULL)
+			patch_del(
+			    patch, db_text(row, 0, 0), db_length(row, 0, 0));
+		else if (!patch_row(patch, row, 0))
+			report_large(r->p->exchange->app, table->prefix);
 		db_result_free(row);
 		FAULT(ROW_WRITTEN);
 		if (response_flush(response) < 0)
@@ -157,19 +179,13 @@ stream(struct reading *r, struct patch *patch,
 	return rc;
 }
 
-static void
-add_tombstone(struct patch *patch, const struct db_result *rows, int row)
-{
-	patch_del(patch, db_text(rows, row, 0), db_length(rows, row, 0));
-}
-
 static int
 stream_tables(
     struct reading *r, struct patch *patch, bool per_user, struct error *error)
 {
 	for (size_t i = 0; i < r->registration->table_count; i++)
 		if (r->registration->tables[i].per_user == per_user &&
-		    stream(r, patch, patch_row, error) < 0)
+		    stream(r, patch, &r->registration->tables[i], error) < 0)
 			return -1;
 	return 0;
 }
@@ -186,7 +202,7 @@ stream_patch(struct reading *r, struct error *error)
 		patch_clear(&patch);
 	share_write(&r->chain, &patch);
 	r->rows_at = body->length;
-	if ((delta && stream(r, &patch, add_tombstone, error) < 0) ||
+	if ((delta && stream(r, &patch, NULL, error) < 0) ||
 	    stream_tables(r, &patch, false, error) < 0)
 		return -1;
 	r->rows_end = body->length;
@@ -194,7 +210,7 @@ stream_patch(struct reading *r, struct error *error)
 		return 0;
 	if (db_take(r->db, NULL, error) < 0) /* user */
 		return -1;
-	if (delta && stream(r, &patch, add_tombstone, error) < 0)
+	if (delta && stream(r, &patch, NULL, error) < 0)
 		return -1;
 	return stream_tables(r, &patch, true, error);
 }

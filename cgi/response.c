@@ -17,8 +17,8 @@
 #include "request.h"
 #include "transport.h"
 
-/* One row larger than any that Postgres gives (1 GB) can't be answered; this
- * bounds what one row may take. */
+/* What one row may take (patch.h), and the piece before it. A browser has no
+ * longer strings. */
 #define RESPONSE_BODY_MAX ((size_t)512 * 1024 * 1024)
 
 /* Error -> HTTP (protocol section 1). Replicache understands only 200 and
