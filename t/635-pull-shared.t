@@ -98,4 +98,44 @@ is($got->{cookie}, $last, 'with the last version');
 my ($seen) = reverse @{ $got->{patch} };
 is($seen->{value}{n}, 0, 'and its row');
 is($program->stop, 0, 'ended in order');
+
+# Where some tables are per user, the others are shared all the same: so many pulls read
+# the rows of them once, each their own of the rest.
+subtest 'beside a table that is per user' => sub {
+	my $database = $cluster->database('core');
+	my $session = $cluster->session($database);
+	$session->query(q(
+		create table counted (id int primary key, n int);
+		create view counted_view as select id, n, random() as read from counted;
+		create table diary (id int primary key, owner text);
+		create view diary_audience as select id, owner as viewer from diary;
+		insert into counted values (1, 0);
+		insert into diary values (1, 'u1'), (2, 'u2'), (3, 'u3'), (4, 'u4');
+		do $$ begin
+			perform replicache_register_table('counted', view => 'counted_view');
+			perform replicache_register_table('diary', audience => 'diary_audience');
+		end $$;
+	));
+	my $program = Rig::Program->start(REPLICACHE_DATABASE => $cluster->conninfo($database), REPLICACHE_AUTH => 'remote_user');
+	my %view = map {
+		my $user = $_;
+		$user => Rig::Sync::View->new("g$user", sub { $program->request({ %{ $_[0] }, REMOTE_USER => $user }, $_[1]) })
+	} qw(u1 u2 u3 u4);
+	$view{$_}->pull for sort keys %view;
+	my $seen = sub { return scalar keys %{ { map { $_->{rows}{'counted/1'}{read} => 1 } values %view } } };
+	is($seen->(), 4, 'a first pull reads for itself');
+	for my $n (1 .. 3) {
+		$session->query("update counted set n = $n; update diary set id = id + 10 where id % 10 = $n");
+		$view{$_}->pull for sort keys %view;
+	}
+	for my $user (sort keys %view) {
+		my ($own) = $user =~ /(\d)/;
+		my $id = $own == 4 ? 4 : $own + 10;
+		is(join(' ', sort keys %{ $view{$user}{rows} }), join(' ', sort 'counted/1', "diary/$id"), "$user has what is theirs");
+		is($view{$user}{rows}{'counted/1'}{n}, 3, "$user has what is everybody's");
+	}
+	is($seen->(), 1, 'which was read once');
+	is($program->stop, 0, 'ended in order');
+};
+
 done_testing;
