@@ -240,6 +240,9 @@ send_all(struct db *db, const struct settings *settings,
 {
 	if (db_send_id(db, STATEMENT_BEGIN_PUSH, 0, NULL, error) < 0 ||
 	    send_limits(db, settings, error) < 0 ||
+	    /* currval() of what shared ones took from a sequence. */
+	    (plan->alone && db_send_id(db, STATEMENT_DISCARD_SEQUENCES, 0, NULL,
+				error) < 0) ||
 	    send_begin(db, plan, arena, error) < 0)
 		return -1;
 	FAULT(BEGIN_SENT);
@@ -259,10 +262,10 @@ send_all(struct db *db, const struct settings *settings,
 }
 
 /* Takes the answer of a call, or of the statement that records RUN of them;
- * *RECORDED counts those that failed alone. */
+ * COUNTS has those that failed. */
 static int
 take_call(struct db *db, const struct apply_call *call, size_t run,
-    size_t *recorded, size_t *unkept, struct error *error)
+    struct apply_result *counts, struct error *error)
 {
 	struct db_result *result;
 
@@ -271,11 +274,12 @@ take_call(struct db *db, const struct apply_call *call, size_t run,
 	if (db_take(db, &result, error) < 0)
 		return -1;
 	if (run > 0) {
-		*recorded += run;
-		*unkept += (size_t)db_int64(result, 0, 0);
+		counts->recorded += run;
+		counts->unkept += (size_t)db_int64(result, 0, 0);
 	} else if (!db_null(result, 0, 0)) {
-		++*recorded;
-		*unkept += strcmp(db_text(result, 0, 0), "not_kept") == 0;
+		counts->recorded++;
+		counts->unkept +=
+		    strcmp(db_text(result, 0, 0), "not_kept") == 0;
 	}
 	db_result_free(result);
 	return 0;
@@ -283,15 +287,14 @@ take_call(struct db *db, const struct apply_call *call, size_t run,
 
 static int
 take_calls(struct db *db, const struct apply_plan *plan,
-    struct apply_result *result, size_t *recorded, struct error *error)
+    struct apply_result *result, struct error *error)
 {
 	size_t i = 0;
 
 	while (i < plan->call_count) {
 		size_t run = count_recorded(plan, i);
 
-		if (take_call(db, &plan->calls[i], run, recorded,
-			&result->unkept, error) < 0) {
+		if (take_call(db, &plan->calls[i], run, result, error) < 0) {
 			result->failed = i;
 			return -1;
 		}
@@ -325,11 +328,13 @@ take_commit(struct db *db, struct error *error)
 
 /* Takes the answers up to the first call. */
 static int
-take_begin(struct db *db, int64_t *version_out, struct error *error)
+take_begin(struct db *db, const struct apply_plan *plan, int64_t *version_out,
+    struct error *error)
 {
 	struct db_result *result;
 
-	for (int i = 0; i < 2; i++) /* begin, limits */
+	/* begin, limits, sequences */
+	for (int i = 0; i < (plan->alone ? 3 : 2); i++)
 		if (db_take(db, NULL, error) < 0)
 			return -1;
 	if (db_take(db, &result, error) < 0)
@@ -346,17 +351,16 @@ apply_run(struct db *db, const struct settings *settings,
 {
 	long each = settings->statement_timeout + settings->lock_timeout;
 	int64_t begun = clock_us();
-	size_t recorded = 0;
 
 	*result = (struct apply_result){.failed = APPLY_NONE};
 	db_set_patience(db, settings->batch_time + each);
 	if (send_all(db, settings, plan, arena, error) < 0)
 		return -1;
 	FAULT(PIPELINE_SENT);
-	if (take_begin(db, &result->version, error) < 0)
+	if (take_begin(db, plan, &result->version, error) < 0)
 		return -1;
 	FAULT(BEGIN_TAKEN);
-	if (take_calls(db, plan, result, &recorded, error) < 0)
+	if (take_calls(db, plan, result, error) < 0)
 		return -1;
 	FAULT(COMMIT_UNREAD);
 	if (take_commit(db, error) < 0 || db_finish(db, error) < 0)
@@ -364,8 +368,8 @@ apply_run(struct db *db, const struct settings *settings,
 	FAULT(COMMIT_TAKEN);
 	metrics_observe(METRICS_LOCK_HELD, (uint64_t)(clock_us() - begun));
 	metrics_observe(METRICS_BATCH_SIZE, plan->call_count);
-	metrics_count(METRICS_APPLIED, plan->call_count - recorded);
-	metrics_count(METRICS_FAILED, recorded);
+	metrics_count(METRICS_APPLIED, plan->call_count - result->recorded);
+	metrics_count(METRICS_FAILED, result->recorded);
 	return 0;
 }
 

@@ -79,7 +79,8 @@ struct apply_plan {
 struct apply_result {
 	int64_t version; /* 0 unless it was reached */
 	size_t failed;   /* the index of the call that failed, or APPLY_NONE */
-	size_t unkept;   /* how many that failed the ledger had no room for */
+	size_t recorded; /* how many went to the ledger */
+	size_t unkept;   /* of these, those that it had no room for */
 };
 
 /*

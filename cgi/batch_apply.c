@@ -408,6 +408,8 @@ run_plan(
 		return rc;
 	atomic_store(&context->replicated, result->version);
 	batch_plan_learn(round, clock_ms() - begun);
+	if (round->guarded && result->recorded == 0)
+		batch_plan_trust(context, round->plan.groups[0].id);
 	if (result->unkept > 0)
 		log_warning("%zu failed mutations are counted and not kept: "
 			    "the ledger is full for their client group",

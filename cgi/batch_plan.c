@@ -36,6 +36,12 @@ batch_plan_suspect(struct batch_context *context, const char *group)
 	context->suspects[place_of(group)] = clock_ms() + BATCH_SUSPECT_MS;
 }
 
+void
+batch_plan_trust(struct batch_context *context, const char *group)
+{
+	context->suspects[place_of(group)] = 0;
+}
+
 static bool
 is_suspect(const struct batch_context *context, const struct batch_job *job)
 {

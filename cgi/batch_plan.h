@@ -50,6 +50,9 @@ bool batch_plan_is_single(const struct batch_round *round);
 /* Lets GROUP go alone for a while, as its mutators fail. */
 void batch_plan_suspect(struct batch_context *context, const char *group);
 
+/* Does not any more: they did well alone. */
+void batch_plan_trust(struct batch_context *context, const char *group);
+
 /* After the transaction took MS: how much of the same client group is to go
  * into the next one. */
 void batch_plan_learn(struct batch_round *round, int64_t ms);

@@ -27,9 +27,10 @@ struct batch_client {
 
 /* Client groups whose mutators failed lately go alone and guarded at once,
  * which saves the others a replay; by hash, so a false one costs a transaction.
- */
+ * Until one goes well, or for so long: a client that is refused comes again
+ * after a minute at most, and must be alone then to be held for the cause. */
 #define BATCH_SUSPECTS 256
-#define BATCH_SUSPECT_MS 60000
+#define BATCH_SUSPECT_MS 120000
 
 /* Where others wait, a client group has this part of a batch at most, in
  * mutations and in bytes: room for some long pushes at a time, and for short

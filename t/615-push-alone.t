@@ -189,6 +189,15 @@ subtest 'recorded only after it failed alone' => sub {
 };
 
 subtest 'what is left in the session' => sub {
+	$session->query(q(create table numbered (id serial primary key);
+		create function numbers_one(args jsonb) returns void language sql as $$ insert into numbered default values $$;
+		create function last_number(args jsonb) returns void language plpgsql as $$ begin perform note('number ' || lastval());
+			exception when object_not_in_prerequisite_state then perform note('number none'); end $$;
+		do $$ begin perform replicache_register_mutator('numberOne', 'numbers_one'); perform replicache_register_mutator('lastNumber', 'last_number'); end $$));
+	is($session->value(q(select shared from replicache_mutator where name = 'numberOne')), 't', 'what takes a number is shared');
+	status("n$_", [ "n$_", 1, 'numberOne', 'null' ], [ "n$_", 2, 'numberOne', 'null' ]) for 1 .. 3;
+	status("m$_", [ "m$_", 1, 'lastNumber', 'null' ]) for 1 .. 3;
+	holds(notes('number %') eq 'number none', 42, 'but nobody else sees the last one') or diag(notes('number %'));
 	is(status('s', [ 's', 1, 'litters', '{}' ]), 200, 'one that leaves all there is');
 	is(status("v$_", [ "v$_", 1, 'finds', 'null' ]), 200, 'another user') for 1 .. 3;
 	is(status('s', [ 's', 2, 'litters', '{"fail":1}' ]), 200, 'one that fails');
