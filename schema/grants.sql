@@ -6,7 +6,8 @@
 --     psql -v ON_ERROR_STOP=1 -v role=web -f grants.sql app
 --
 -- Run it as the owner of what replicache.sql installed, in the same schema, after
--- tables and mutators were registered, and again when others are. It is told
--- there, at replicache_grant(), what is granted, and which roles are refused.
+-- tables and mutators were registered, and again when others are: then what it
+-- granted before and is not needed any more is revoked. replicache_grant() says what
+-- is granted, and which roles are refused.
 
 select replicache_grant(:'role') \gset granted_

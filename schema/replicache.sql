@@ -24,6 +24,7 @@
 --     replicache_table             table that syncs
 --     replicache_source            other table on which depends what clients see of one
 --     replicache_pending           row that a change elsewhere concerns, within it
+--     replicache_granted           right that replicache_grant() granted
 --     replicache_mutator           mutation that clients may call
 --     replicache_examined          database (one row): what mutators were found by
 --     replicache_schema_version    schemaVersions whose pushes and pulls are
@@ -208,7 +209,8 @@ create table if not exists replicache_table (
   definition text not null,
   code       text not null,
   per_user_given  boolean,
-  per_user_reason text
+  per_user_reason text,
+  ignore_policies boolean not null default false
 );
 
 -- What the audience, view or policies of a registered table read, and how its
@@ -241,6 +243,15 @@ create unlogged table if not exists replicache_pending (
   pk    jsonb not null,
   users text[] not null,
   primary key (watch, depth, key)
+);
+
+-- What replicache_grant() granted to a role: to be revoked when it is not needed.
+create table if not exists replicache_granted (
+  role        name not null,
+  kind        text not null,
+  object      text not null,
+  column_name name,
+  privilege   text not null
 );
 
 -- function  with its schema and argument, as text: pg_upgrade refuses regproc
@@ -1281,6 +1292,39 @@ as $$
 $$;
 
 
+-- replicache_is_invoker(view regclass) returns boolean
+--
+-- Internal: whether it is a view that reads as whoever asks (security_invoker).
+
+create or replace function replicache_is_invoker(view regclass) returns boolean
+language sql stable set search_path from current
+as $$
+  select exists (select from pg_class as c
+      cross join lateral pg_options_to_table(c.reloptions) as o
+    where c.oid = view and c.relkind = 'v'
+      and o.option_name = 'security_invoker' and o.option_value::boolean);
+$$;
+
+
+-- replicache_is_kept(table_name regclass, attnum int2) returns boolean
+--
+-- Internal: whether a pull reads this column of a registered table in any case: one
+-- of the primary key, or of the book-keeping.
+
+create or replace function replicache_is_kept(table_name regclass, attnum int2)
+returns boolean
+language sql stable set search_path from current
+as $$
+  select exists (select from pg_attribute as a
+      where a.attrelid = table_name and a.attnum = replicache_is_kept.attnum
+        and (a.attname = 'version'
+             or a.attname = 'deleted' and a.atttypid = 'bool'::regtype))
+    or exists (select from pg_index as i
+      where i.indrelid = table_name and i.indisprimary
+        and replicache_is_kept.attnum = any (i.indkey::int2[]));
+$$;
+
+
 -- replicache_qualified(relation regclass) returns text
 --
 -- Internal: its name with its schema, quoted.
@@ -2160,7 +2204,8 @@ $$;
 
 -- replicache_register_table(table_name regclass, prefix text default null,
 --   view regclass default null, omit text[] default '{}',
---   audience regclass default null, per_user boolean default null) returns void
+--   audience regclass default null, per_user boolean default null,
+--   ignore_policies boolean default false) returns void
 --
 -- Makes a table sync: from now on any change of a row, whoever makes it,
 -- reaches the clients, and so do the rows that are there already.
@@ -2188,6 +2233,11 @@ $$;
 --            Null: it is found out. Rows are everybody's only if all that the
 --            table or view is made of is Postgres's own, asks for no setting and
 --            no role, and has no row policies; a notice names what else there is.
+--     ignore_policies
+--            true lets a view pass by the row policies of a table that it reads. An
+--            ordinary view reads as its owner, whom none holds who owns the table,
+--            too. Such a view is refused otherwise; one with security_invoker
+--            reads as the role of replicache.fcgi, so that policies hold.
 --
 -- Whose rows. What a view shows may depend on replicache_user_id() and
 -- replicache_claim(), and a table may have row level security (not forced, and
@@ -2232,7 +2282,7 @@ $$;
 create or replace function replicache_register_table(
   table_name regclass, prefix text default null, view regclass default null,
   omit text[] default '{}', audience regclass default null,
-  per_user boolean default null)
+  per_user boolean default null, ignore_policies boolean default false)
 returns void
 language plpgsql volatile set search_path from current
 as $$
@@ -2240,7 +2290,7 @@ declare
   fresh boolean := not exists (select from replicache_table as r
     where r.table_name = replicache_register_table.table_name);
   reason text := replicache_register_quietly(table_name, prefix, view, omit,
-    audience, per_user);
+    audience, per_user, ignore_policies);
 begin
   perform replicache_watch_sources(table_name, fresh);
   if reason is not null then
@@ -2256,6 +2306,37 @@ end
 $$;
 
 
+-- replicache_check_policies(table_name regclass, view regclass) returns void
+--
+-- Internal: raises if the view passes by the row policies of a table. (An audience
+-- may: it says who may know of a row, and triggers have to see all of it.)
+
+create or replace function replicache_check_policies(
+  table_name regclass, view regclass)
+returns void
+language plpgsql stable set search_path from current
+as $$
+declare
+  found_policed record;
+begin
+  for found_policed in
+    select * from replicache_policed(view, current_user)
+    where through is not null and not replicache_is_invoker(through)
+      and not holds
+  loop
+    raise 'row level security of % would not hold for what clients see of %',
+        found_policed.policed, table_name
+      using errcode = 'invalid_parameter_value',
+        detail = format('View %s reads it as its owner, %s, whom no policy holds.',
+          found_policed.through, found_policed.reader),
+        hint = format('ALTER VIEW %s SET (security_invoker = true), from '
+          'PostgreSQL 15 on; or register with ignore_policies => true, if the '
+          'view may show what it shows.', found_policed.through);
+  end loop;
+end
+$$;
+
+
 -- replicache_register_quietly(...) returns text
 --
 -- Internal: does it. Returns what keeps it from being proven that everybody sees the
@@ -2263,7 +2344,7 @@ $$;
 
 create or replace function replicache_register_quietly(
   table_name regclass, prefix text, view regclass, omit text[],
-  audience regclass, per_user boolean)
+  audience regclass, per_user boolean, ignore_policies boolean)
 returns text
 language plpgsql volatile set search_path from current
 set client_min_messages = warning
@@ -2276,6 +2357,9 @@ declare
   lost boolean;
 begin
   perform replicache_check_table(table_name, view, omit, audience);
+  if not ignore_policies then
+    perform replicache_check_policies(table_name, view);
+  end if;
   perform replicache_lock();
   perform replicache_forget_dropped();
 
@@ -2291,6 +2375,7 @@ begin
   after.audience := audience;
   after.omit := coalesce(omit, '{}');
   after.per_user_given := per_user;
+  after.ignore_policies := ignore_policies;
   if audience is not null and not per_user then
     raise 'what has an audience is per user'
       using errcode = 'invalid_parameter_value';
@@ -2554,8 +2639,64 @@ $$;
 --
 -- Updates the rows as the owner of this function, changing nothing in them but
 -- the version; the table's own triggers fire. Returns how many rows there were.
+-- So whoever calls it learns whether there is such a value: unless it is called as
+-- that owner, as by a mutator of theirs with SECURITY DEFINER, the session's role
+-- needs SELECT on the column. Null instead of the number if policies may hide rows
+-- from that role.
 
 create or replace function replicache_touch(
+  table_name regclass, column_name text, value text)
+returns bigint
+language plpgsql volatile set search_path from current
+as $$
+begin
+  if has_function_privilege('replicache_touch_any(regclass, text, text)',
+      'execute') then
+    return replicache_touch_any(table_name, column_name, value);
+  end if;
+  return replicache_touch_readable(table_name, column_name, value);
+end
+$$;
+
+
+-- replicache_touch_readable(table_name regclass, column_name text, value text)
+--   returns bigint
+--
+-- Internal: the same, if the session's role may read the column. Who the caller is
+-- can't be known here, but the session's role can: nobody takes one by SET ROLE that
+-- they are no member of.
+
+create or replace function replicache_touch_readable(
+  table_name regclass, column_name text, value text)
+returns bigint
+language plpgsql volatile security definer set search_path from current
+as $$
+declare
+  asking name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+  touched bigint;
+begin
+  if exists (select from pg_attribute where attrelid = table_name
+        and attname = column_name and attnum > 0 and not attisdropped)
+     and not has_column_privilege(asking, table_name, column_name, 'select') then
+    raise 'permission denied for column % of %', column_name, table_name
+      using errcode = 'insufficient_privilege',
+        hint = format('Who calls it learns whether there is such a value: GRANT '
+          'SELECT (%I) ON %s TO %I, or call it in a mutator with SECURITY '
+          'DEFINER.', column_name, table_name, asking);
+  end if;
+  touched := replicache_touch_any(table_name, column_name, value);
+  return case when (select holds from replicache_policed(table_name, asking))
+    is not true then touched end;
+end
+$$;
+
+
+-- replicache_touch_any(table_name regclass, column_name text, value text)
+--   returns bigint
+--
+-- Internal: does it.
+
+create or replace function replicache_touch_any(
   table_name regclass, column_name text, value text)
 returns bigint
 language plpgsql volatile security definer set search_path from current
@@ -2570,7 +2711,7 @@ declare
   touched bigint;
 begin
   select * into registered from replicache_table as r
-    where r.table_name = replicache_touch.table_name;
+    where r.table_name = replicache_touch_any.table_name;
   if not found then
     raise '% is not registered', table_name
       using errcode = 'undefined_table';
@@ -4089,7 +4230,8 @@ as $$
     'replicache_note_trouble', 'replicache_examine',
     'replicache_forget_session', 'replicache_user_id', 'replicache_claim',
     'replicache_client_id', 'replicache_client_group_id',
-    'replicache_mutation_id', 'replicache_next_version', 'replicache_touch']);
+    'replicache_mutation_id', 'replicache_next_version', 'replicache_touch',
+    'replicache_touch_readable']);
 $$;
 
 -- Internal: the parts of it.
@@ -4183,6 +4325,10 @@ begin
     begin
       perform replicache_check_table(registered.table_name, registered.view,
         registered.omit, registered.audience);
+      if not registered.ignore_policies then
+        perform replicache_check_policies(registered.table_name,
+          registered.view);
+      end if;
       if registered is distinct from replicache_describe(registered) then
         advice := 'It, or its view or audience, has changed since it was '
           'registered. ' || again;
@@ -4293,47 +4439,185 @@ as $$
   order by name collate "C";
 $$;
 
+-- replicache_policed(relation regclass, role name)
+--   returns table (policed regclass, through regclass, reader name, holds boolean)
+--
+-- Internal: the tables with row level security that a table or view is made of, as
+-- whom each is read, and through which view, if the role reads the relation; and
+-- whether policies hold for that reader. An ordinary view reads as its owner, one
+-- with security_invoker as whoever asks, wherever it stands.
+
+create or replace function replicache_policed(relation regclass, role name)
+returns table (policed regclass, through regclass, reader name, holds boolean)
+language sql stable set search_path from current
+as $$
+  with recursive used (object, through) as (
+    select relation::oid, null::oid
+    union
+    select d.refobjid, c.oid
+    from used as u
+      join pg_class as c on c.oid = u.object and c.relkind in ('v', 'm')
+      join pg_rewrite as r on r.ev_class = c.oid
+      join pg_depend as d
+        on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid
+  ), read as (
+    select t.oid, t.relowner, t.relforcerowsecurity, u.through,
+      case when u.through is null or replicache_is_invoker(u.through)
+        then role else pg_get_userbyid(v.relowner) end as reader
+    from used as u
+      join pg_class as t
+        on t.oid = u.object and t.relkind in ('r', 'p') and t.relrowsecurity
+      left join pg_class as v on v.oid = u.through
+  )
+  select read.oid::regclass, read.through::regclass, read.reader,
+    not (a.rolsuper or a.rolbypassrls
+      or pg_has_role(read.reader, read.relowner, 'usage')
+        and not read.relforcerowsecurity)
+  from read join pg_roles as a on a.rolname = read.reader
+  order by 1, 2;
+$$;
+
+
+-- replicache_needs(role name)
+--   returns table (kind text, object text, column_name name, privilege text,
+--     present boolean)
+--
+-- Internal: what the role of replicache.fcgi needs, each once, and whether it has
+-- it, from whomever. `kind` is schema, table or function; a table with a column is
+-- needed for that column alone.
+--
+-- A table without a view is read column by column, without those that are omitted;
+-- one with a view, for its primary key and the book-keeping. A view with
+-- security_invoker reads as the role, wherever it stands below. Functions of views
+-- are called as the role, whoever owns the view.
+
+create or replace function replicache_needs(role name)
+returns table (kind text, object text, column_name name, privilege text,
+  present boolean)
+language sql stable set search_path from current
+as $$
+  with recursive registered as (
+    select t.* from replicache_table as t
+      join pg_class as c on c.oid = t.table_name
+  ), mutators as (
+    select to_regprocedure(function) as function from replicache_mutator
+    where to_regprocedure(function) is not null
+  ), used (class, object) as (
+    select 'pg_class'::regclass::oid, r.oid::oid
+    from registered as t, unnest(array[t.view, t.audience, t.table_name])
+      as r (oid)
+    where r.oid is not null
+    union
+    select d.refclassid, d.refobjid
+    from used as u cross join lateral replicache_reads(u.class, u.object) as d
+    where u.class = 'pg_class'::regclass
+  ), columns (relation, attnum) as (
+    -- Without a view.
+    select t.table_name, a.attnum
+    from registered as t join pg_attribute as a
+      on a.attrelid = t.table_name and a.attnum > 0 and not a.attisdropped
+    where t.view is null and t.omit <> '{}'
+      and (a.attname <> all (t.omit)
+           or replicache_is_kept(t.table_name, a.attnum))
+    union
+    select t.table_name, a.attnum
+    from registered as t join pg_attribute as a
+      on a.attrelid = t.table_name and a.attnum > 0 and not a.attisdropped
+    where t.view is not null and replicache_is_kept(t.table_name, a.attnum)
+    union
+    -- What is read as the role: by its views, and by policies.
+    select d.refobjid, a.attnum
+    from used as u
+      join pg_class as c on c.oid = u.object
+      cross join lateral replicache_reads(u.class, u.object) as d
+      join pg_attribute as a on a.attrelid = d.refobjid and a.attnum > 0
+        and not a.attisdropped
+        and (a.attnum = d.refobjsubid or d.whole
+          -- Of a table that is counted, one will do.
+          or d.refobjsubid = 0 and a.attnum = (select min(attnum)
+               from pg_attribute where attrelid = d.refobjid and attnum > 0
+                 and not attisdropped))
+    where u.class = 'pg_class'::regclass
+      and d.refclassid = 'pg_class'::regclass and d.refobjid >= 16384
+      and (replicache_is_invoker(c.oid)
+        or c.oid in (select p.policed from registered as t
+             cross join lateral replicache_policed(
+               coalesce(t.view, t.table_name), role) as p
+             where p.reader = role))
+  ), tables (relation) as (
+    select t.table_name from registered as t where t.view is null
+      and t.omit = '{}'
+    union
+    select v from registered as t, unnest(array[t.view, t.audience]) as v
+    where exists (select from pg_class where oid = v)
+  ), functions (function) as (
+    select function::oid from mutators
+    union
+    select object from used
+    where class = 'pg_proc'::regclass and object >= 16384
+    except
+    select unnest(replicache_web_functions())::oid
+  ), schemas (schema) as (
+    select quote_ident(current_schema())::regnamespace
+    union
+    select c.relnamespace::regnamespace from registered as t join pg_class as c
+      on c.oid in (t.table_name, t.view, t.audience)
+    union
+    select p.pronamespace::regnamespace from mutators as m join pg_proc as p on p.oid = function
+  )
+  select 'schema', format('schema %s', schema), null::name, 'USAGE',
+    has_schema_privilege(role, schema::oid, 'usage')
+  from schemas
+  union all
+  select 'table', name, null, 'SELECT', has_table_privilege(role, name, 'select')
+  from unnest(replicache_web_tables()) as name
+  union all
+  select 'function', f::regprocedure::text, null, 'EXECUTE',
+    has_function_privilege(role, f, 'execute')
+  from unnest(replicache_web_functions()) as f
+  union all
+  select 'table', relation::regclass::text, null, 'SELECT',
+    has_table_privilege(role, relation, 'select')
+  from tables
+  union all
+  select 'table', c.relation::regclass::text, a.attname, 'SELECT',
+    has_column_privilege(role, c.relation, c.attnum, 'select')
+  from columns as c
+    join pg_attribute as a on a.attrelid = c.relation and a.attnum = c.attnum
+  where c.relation not in (select relation from tables)
+  union all
+  select 'function', function::regprocedure::text, null, 'EXECUTE',
+    has_function_privilege(role, function, 'execute')
+  from functions where exists (select from pg_proc where oid = function);
+$$;
+
+
+-- Internal: the part of replicache_check() that is about the role.
+
 create or replace function replicache_check_role(role name)
 returns table (result text, what text, advice text)
 language sql stable set search_path from current
 as $$
-  with needed (what, allowed) as (
-    select format('USAGE on schema %s', current_schema()),
-      has_schema_privilege(role, current_schema(), 'usage')
-    union all
-    select format('SELECT on %s', name), has_table_privilege(role, name, 'select')
-    from unnest(replicache_web_tables()) as name
-    union all
-    select format('EXECUTE on %s', f::regprocedure),
-      has_function_privilege(role, f, 'execute')
-    from unnest(replicache_web_functions()) as f
-    union all
-    select format('SELECT on %s', t.table_name),
-      case when t.view is null
-        then has_table_privilege(role, t.table_name, 'select')
-        else has_any_column_privilege(role, t.table_name, 'select') end
-    from replicache_table as t join pg_class as c on c.oid = t.table_name
-    union all
-    select format('SELECT on %s', v), has_table_privilege(role, v, 'select')
-    from replicache_table as t, unnest(array[t.view, t.audience]) as v
-    where v is not null and exists (select from pg_class where oid = v)
-    union all
-    select format('EXECUTE on %s', function),
-      has_function_privilege(role, to_regprocedure(function), 'execute')
-    from replicache_mutator where to_regprocedure(function) is not null
+  with needed (what, allowed, n) as (
+    select format('%s on %s', privilege, object), bool_and(present), min(n)
+    from replicache_needs(role) with ordinality
+      as n (kind, object, column_name, privilege, present, n)
+    group by privilege, object
   ), mighty (name) as (
     select rolname from pg_roles
     where (rolsuper or rolbypassrls or rolcreaterole or rolreplication)
       and pg_has_role(role, oid, 'member')
-  ), owned (name) as (
-    select t.table_name::text
+  ), policed as (
+    select t.ignore_policies, p.*
     from replicache_table as t join pg_class as c on c.oid = t.table_name
-    where c.relrowsecurity and pg_has_role(role, c.relowner, 'member')
+      cross join lateral replicache_policed(coalesce(t.view, t.table_name), role)
+        as p
   )
   select case when bool_and(allowed) then 'fine' else 'fault' end,
     format('role %s may do what it needs', role),
     case when bool_and(allowed) then '' else format('It lacks %s: select '
-      'replicache_grant(%L)', string_agg(needed.what, ', ')
+      'replicache_grant(%L)', string_agg(needed.what, ', ' order by n)
         filter (where not allowed), role) end
   from needed
   union all
@@ -4344,12 +4628,22 @@ as $$
       string_agg(name, ', ')) end
   from mighty
   union all
-  select case when count(*) = 0 then 'fine' else 'fault' end,
-    format('row level security holds for role %s', role),
-    case when count(*) = 0 then '' else format('It owns %s.',
-      string_agg(name, ', ')) end
-  from owned;
+  select case when holds then 'fine' when ignore_policies then 'warning'
+      else 'fault' end,
+    format('row level security of %s holds for role %s', policed, role),
+    case
+      when holds then ''
+      when through is null then format('The role owns %s, or passes all '
+        'policies by.', policed)
+      else format('View %s reads it as %s, whom no policy holds. %s', through,
+        reader, case when ignore_policies
+          then 'It was registered with ignore_policies.'
+          else format('ALTER VIEW %s SET (security_invoker = true)', through)
+        end)
+    end
+  from policed;
 $$;
+
 
 -- replicache_new_epoch() returns bigint
 --
@@ -4637,11 +4931,14 @@ $$;
 --
 -- Grants the role of replicache.fcgi what it needs, and no more:
 --
+--     USAGE    on the schemas of these
 --     SELECT   on what a push or pull looks at, and on the tables, views and
 --              audiences that are registered (of a table that syncs through a
---              view, only on the primary key, version and deleted)
+--              view, only on the primary key, version and deleted; of one without,
+--              not on columns that are omitted), and on the columns that views with
+--              security_invoker, and row policies, read as this role
 --     EXECUTE  on the functions that a push calls, on those for use in mutators
---              and views, and on the mutators
+--              and views, on those that views call, and on the mutators
 --
 -- and nothing to write with: what a push has to write itself, functions write as
 -- their owner. A mutator runs as this role, so that it can do what is granted to
@@ -4649,7 +4946,10 @@ $$;
 -- choice of who wrote it.
 --
 -- To be called as the owner of all this, after tables and mutators were
--- registered, and again when others are. The role is refused if it could step
+-- registered, and again when others are. What it granted before and is not needed
+-- any more is revoked: as a table is unregistered, or a view now hides a column.
+-- What others granted stays: replicache_granted has what was granted here, and the
+-- role did not have. The role is refused if it could step
 -- around all this: as a superuser, with BYPASSRLS or CREATEROLE, as the owner of
 -- a registered table (whom row level security does not hold), or as a member of
 -- such a role.
@@ -4694,40 +4994,62 @@ begin
         current_schema());
   end if;
 
-  execute format('grant usage on schema %I to %I', current_schema(), web);
-  execute format('grant select on %s to %I',
-    array_to_string(replicache_web_tables(), ', '), web);
-  execute format('grant execute on function %s to %I',
-    array_to_string(replicache_web_functions(), ', '), web);
-
+  -- What it was granted here and does not need any more. (To revoke a right on a
+  -- table takes those on its columns along, which others may have granted.)
   for one in
-    select replicache_qualified(t.table_name) as target, t.view, t.audience,
-      (select string_agg(quote_ident(a.attname), ', ') from pg_attribute as a
-       where a.attrelid = t.table_name and not a.attisdropped
-         and (a.attname in ('version', 'deleted') or exists
-              (select from pg_index as i
-               where i.indrelid = t.table_name and i.indisprimary
-                 and a.attnum = any (i.indkey::int2[])))) as columns
-    from replicache_table as t join pg_class as c on c.oid = t.table_name
+    select g.*, c.others
+    from replicache_granted as g
+      left join lateral (select string_agg(quote_ident(a.attname), ', ')
+          as others
+        from pg_attribute as a cross join lateral aclexplode(a.attacl) as x
+        where g.kind = 'table' and g.column_name is null
+          and a.attrelid = to_regclass(g.object) and a.attnum > 0
+          and x.grantee = (select oid from pg_roles where rolname = web)
+          and x.privilege_type = 'SELECT'
+          and not exists (select from replicache_granted as h
+            where h.role = web and h.object = g.object
+              and h.column_name = a.attname)) as c on true
+    where g.role = web
+      and not exists (select from replicache_needs(web) as n
+        where (n.kind, n.object, n.privilege)
+            = (g.kind, g.object, g.privilege)
+          and n.column_name is not distinct from g.column_name)
+    order by g.column_name is not null
   loop
-    execute format('grant select %s on %s to %I',
-      case when one.view is null then '' else '(' || one.columns || ')' end,
-      one.target, web);
-    if one.view is not null then
-      execute format('grant select on %s to %I',
-        replicache_qualified(one.view), web);
+    if (one.kind = 'schema'
+        or one.kind = 'table' and to_regclass(one.object) is not null
+        or one.kind = 'function'
+          and to_regprocedure(one.object) is not null) then
+      begin
+        execute format('revoke %s%s on %s from %I', one.privilege,
+          coalesce(' (' || quote_ident(one.column_name) || ')', ''),
+          case one.kind when 'schema' then one.object
+            else one.kind || ' ' || one.object end, web);
+        if one.others is not null then
+          execute format('grant select (%s) on %s to %I', one.others, one.object,
+            web);
+        end if;
+      exception when undefined_column or invalid_schema_name then
+        null;
+      end;
     end if;
-    if one.audience is not null then
-      execute format('grant select on %s to %I',
-        replicache_qualified(one.audience), web);
-    end if;
+    delete from replicache_granted as g
+      where (g.role, g.kind, g.object, g.privilege)
+          = (web, one.kind, one.object, one.privilege)
+        and g.column_name is not distinct from one.column_name;
   end loop;
 
-  for one in
-    select to_regprocedure(function) as function from replicache_mutator
-    where to_regprocedure(function) is not null
-  loop
-    execute format('grant execute on function %s to %I', one.function, web);
+  for one in select * from replicache_needs(web) as n where not n.present loop
+    execute format('grant %s%s on %s to %I', one.privilege,
+      coalesce(' (' || quote_ident(one.column_name) || ')', ''),
+      case one.kind when 'schema' then one.object
+        else one.kind || ' ' || one.object end, web);
+    insert into replicache_granted
+      select web, one.kind, one.object, one.column_name, one.privilege
+      where not exists (select from replicache_granted as g
+        where (g.role, g.kind, g.object, g.privilege)
+            = (web, one.kind, one.object, one.privilege)
+          and g.column_name is not distinct from one.column_name);
   end loop;
 end
 $$;
@@ -4751,8 +5073,17 @@ begin
 
   for one in select * from replicache_table order by id loop
     begin
+      -- What syncs goes on; replicache_check() warns of it.
+      if not one.ignore_policies then
+        begin
+          perform replicache_check_policies(one.table_name, one.view);
+        exception when invalid_parameter_value then
+          raise warning '%', sqlerrm;
+          one.ignore_policies := true;
+        end;
+      end if;
       perform replicache_register_table(one.table_name, one.prefix, one.view,
-        one.omit, one.audience, one.per_user_given);
+        one.omit, one.audience, one.per_user_given, one.ignore_policies);
     exception when others then
       raise warning 'table % was not brought up to date: %', one.table_name,
         sqlerrm;
@@ -4767,6 +5098,21 @@ begin
         one.shared_given);
     exception when others then
       raise warning 'mutator % was not brought up to date: %', one.name, sqlerrm;
+    end;
+  end loop;
+
+  -- The roles of replicache.fcgi, for functions that are new.
+  for one in
+    select pg_get_userbyid(a.grantee) as role
+    from pg_proc as p cross join lateral aclexplode(p.proacl) as a
+    where p.pronamespace = quote_ident(current_schema())::regnamespace
+      and p.proname = 'replicache_push_begin' and a.grantee <> 0
+      and a.grantee <> p.proowner
+  loop
+    begin
+      perform replicache_grant(one.role);
+    exception when others then
+      raise warning 'role % was not granted what it needs: %', one.role, sqlerrm;
     end;
   end loop;
 end

@@ -283,7 +283,7 @@ subtest 'what the role of the program may do' => sub {
 	    join(' ', $may->(q(select p.oid::regprocedure from pg_proc as p where proname in ('replicache_push_begin', 'replicache_is_forgotten', 'replicache_enter',
 		'replicache_guard', 'replicache_check_constraints', 'replicache_record_failure', 'replicache_record_failures', 'replicache_note_trouble',
 		'replicache_examine', 'replicache_forget_session', 'replicache_user_id', 'replicache_claim',
-		'replicache_client_id', 'replicache_client_group_id', 'replicache_mutation_id', 'replicache_next_version', 'replicache_touch',
+		'replicache_client_id', 'replicache_client_group_id', 'replicache_mutation_id', 'replicache_next_version', 'replicache_touch', 'replicache_touch_readable',
 		'create_room', 'invite', 'leave_room', 'say_in_room') order by p.oid::regprocedure::text))), 'it may execute these functions and no other');
 	is($may->(q(select p.oid::regprocedure from pg_proc as p join pg_namespace n on n.oid = p.pronamespace
 		cross join lateral aclexplode(coalesce(proacl, acldefault('f', proowner))) as a

@@ -102,7 +102,7 @@ subtest 'the role' => sub {
 	like((found($conninfo, '--role', 'nobody at all'))[0], qr/fault role nobody at all: It does not exist/, 'a role that is none');
 	like(join("\n", found($conninfo, '--role', 'postgres')), qr/warning role postgres is an ordinary one: It is postgres/, 'one that may do all');
 	$session->query('alter table message enable row level security');
-	like(join("\n", found($conninfo)), qr/fault row level security holds for role app: It owns message/, 'policies do not hold for the owner');
+	like(join("\n", found($conninfo)), qr/fault row level security of message holds for role app: View message_entry reads it as app, whom no policy holds/, 'policies do not hold for the owner');
 };
 
 subtest 'the server' => sub {

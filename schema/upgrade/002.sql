@@ -51,3 +51,9 @@ alter table replicache_mutator
   add column shared_given boolean,
   add column reason text;
 drop function replicache_register_mutator(text, regprocedure);
+
+
+-- Whether a view may pass by row policies. None was refused for that; replicache.sql
+-- sets it for those that do.
+alter table replicache_table
+  add column ignore_policies boolean not null default false;
