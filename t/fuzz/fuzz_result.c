@@ -211,8 +211,8 @@ check_patch(const PGresult *rows)
 	buffer_append_byte(&out, '[');
 	patch_init(&patch, &out);
 	arena_init(&arena, OUT_MAX);
-	fuzz_check(patch_columns(&patch, (const struct db_result *)rows,
-		       &arena) == 0);
+	fuzz_check(
+	    patch_columns(&patch, (const struct db_result *)rows, &arena) == 0);
 	for (int i = 0; i < PQntuples(rows); i++)
 		patch_row(&patch, (const struct db_result *)rows, i);
 	arena_fini(&arena);
@@ -407,15 +407,19 @@ check_registration(const struct registration *registration,
 	}
 	fuzz_check(registration->per_user == per_user);
 	for (int i = 0; i < PQntuples(mutators); i++) {
-		const struct statement *call =
-		    registration_call(registration, PQgetvalue(mutators, i, 0));
+		const struct registered_mutator *mutator = registration_mutator(
+		    registration, PQgetvalue(mutators, i, 0));
 
-		fuzz_check(call != NULL);
-		check_statement(call, mutators, i, 1);
-		fuzz_check(call->index > last);
-		last = call->index;
+		fuzz_check(mutator != NULL);
+		check_statement(&mutator->call, mutators, i, 1);
+		fuzz_check(mutator->call.index > last);
+		last = mutator->call.index;
+		fuzz_check(
+		    mutator->shared == (PQgetvalue(mutators, i, 2)[0] == 't'));
+		fuzz_check(
+		    mutator->closes == (PQgetvalue(mutators, i, 3)[0] == 't'));
 	}
-	fuzz_check(registration_call(registration, "no such") == NULL);
+	fuzz_check(registration_mutator(registration, "no such") == NULL);
 	for (int i = 0; i < PQntuples(versions); i++)
 		check_schema(registration, PQgetvalue(versions, i, 0),
 		    PQgetvalue(versions, i, 1)[0] == 't',
@@ -429,7 +433,7 @@ try_registration(struct fuzz_input *input)
 {
 	bool other = fuzz_byte(input) == 0;
 	PGresult *tables = make_texts(input, 4);
-	PGresult *mutators = make_texts(input, 2);
+	PGresult *mutators = make_texts(input, 4);
 	PGresult *versions = make_texts(input, 3);
 	struct registry *registry = registry_new(NULL);
 	const struct registration *registration;
