@@ -38,6 +38,8 @@ my @nothing = (
 	[ qr/\Amax_connections >= /, 'a formula' ],
 	[ qr/\Areplicache: LEVEL TEXT NAME=VALUE/, 'the form of a line of the log: t/487-fastcgi-log.t' ],
 	[ qr/\A500 .*^503 .*^404 /ms, 'a list of statuses and their causes' ],
+	[ qr/\A\[about\]\n/, 'a case: t/320-cgi-sync.t runs those of t/cases' ],
+	[ qr/\Apush {3,}new mutations/, 'a list of the parts of the bench: see wrong_with()' ],
 );
 
 # The documents, and how many blocks of a kind there are at least. Those of
@@ -54,6 +56,8 @@ my @document = (
 	{ path => 'man/replicache-admin.8.in', user => 'postgres', shell => 2 },
 	{ path => 'man/replicache.conf.5.in', installed => 1, shell => 2, settings => 2 },
 	{ path => 'man/replicache.fcgi.8.in', installed => 1, shell => 1 },
+	{ path => 't/README', usage => 2, modules => 1 },
+	{ path => 't/bench/README', usage => 1 },
 );
 
 # And all others there are.
@@ -65,11 +69,21 @@ ok(defined $app, 'README.md has an app') or BAIL_OUT('no app');
 Rig::Reader::prepare();
 my $reader;
 
+# What is there to be named.
+my $sql = join '', map { slurp($_) } glob("$top/schema/*.sql"), glob("$top/schema/*/*.sql");
+my $makefile = slurp(builddir() . '/Makefile');
+my $help = output([ program(), '--help' ]);
+my %part = map { $_ => 1 } slurp("$top/t/bench/README") =~ /^    ([a-z]+) {2,}/mg;
+my %target = map { $_ => 1 } map { split } $makefile =~ /^(\w[\w -]*):(?!=)/mg;
+my %setting = map { $_ => 1 } $help =~ /^  REPLICACHE_\w+, (\w+)$/mg;
+
 # The kind of a block, by how it begins.
 my @kind = (
 	[ nothing => sub { my ($text) = @_; grep { $text =~ $_->[0] } @nothing } ],
 	[ nginx => qr/\A(?:upstream|location) / ],
 	[ json => qr/\A\{"/ ],
+	[ usage => qr/\A(?:(?:make|\.\/configure) .* {3,}\w|(?:\w+=\S+ )*prove )/ ],
+	[ modules => qr/\ARig::/ ],
 	[ sql => qr/\A(?:create|select|insert|update|delete|alter|grant|begin)\b/ ],
 	[ page => qr/\A(?:import \{|(?:const|let) \w+ = |poke\(|new Replicache\(|await )/ ],
 	[ postgres => qr/\Asynchronous_/ ],
@@ -157,6 +171,20 @@ my %run = (
 		}
 		return command([ program(), '--config', $file, '--check-config' ], REPLICACHE_CONFIG => '',
 			$text =~ /^auth = /m ? () : (REPLICACHE_AUTH => 'none'), %more);
+	},
+
+	# A command a line, perhaps with what it does: these are not run.
+	usage => sub {
+		my ($block) = @_;
+		my @command = map { s/ {3,}.*//r } grep { /^(?:\w+=\S+ )*(?:make|prove|\.\/configure)\b/ } split /\n/, $block->{text};
+		my @test = map { / (t\/\S+)/ ? $1 : () } grep { /\bprove / } @command;
+		my @case = map { /^CASE=(\S+)/ ? "t/cases/$1" : () } @command;
+		return join ', ', (map { wrong_with($_) } map { split /&& / } @command),
+		    map { "no $_" } grep { !(my @found = glob "$top/$_") } @test, @case;
+	},
+
+	modules => sub {
+		return join ' ', map { "no $_" } grep { !-e "$top/t/lib/" . s{::}{/}gr . '.pm' } $_[0]{text} =~ /^(Rig::\w+)/mg;
 	},
 
 	postgres => sub {
@@ -292,12 +320,6 @@ for my $document (@document) {
 
 # What stands between backquotes, or in a table, and is of a known form.
 
-my $sql = join '', map { slurp($_) } glob("$top/schema/*.sql"), glob("$top/schema/*/*.sql");
-my $makefile = slurp(builddir() . '/Makefile');
-my $help = output([ program(), '--help' ]);
-my %part = map { $_ => 1 } slurp("$top/t/bench/README") =~ /^    ([a-z]+) {2,}/mg;
-my %setting = map { $_ => 1 } $help =~ /^  REPLICACHE_\w+, (\w+)$/mg;
-
 sub output
 {
 	my ($command) = @_;
@@ -305,7 +327,6 @@ sub output
 	return slurp(workdir() . '/out');
 }
 
-my %target = map { $_ => 1 } map { split } $makefile =~ /^(\w[\w -]*):(?!=)/mg;
 
 # The parameters of a function of ours, as text; undef if there is none of the name.
 sub parameters
