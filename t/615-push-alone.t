@@ -220,7 +220,7 @@ subtest 'its own errors' => sub {
 		is(status("o$n", [ "o$n", 1, 'does', $json ]), 200, "$sql: answered");
 		like(ledger("o$n\$"), qr/^o$n mutator_error \w+$/, 'recorded') or next;
 		my ($state) = ledger("o$n\$") =~ /(\w+)$/;
-		holds($state eq $OWN{$sql} || $sql =~ /repeat|commit/, 39, "$sql: as $OWN{$sql}") or diag($state);
+		holds($state eq $OWN{$sql} || $sql =~ /repeat|commit/, 39, "recorded as $OWN{$sql} by $sql") or diag($state);
 	}
 };
 
@@ -242,7 +242,7 @@ subtest 'errors that may be the server\'s' => sub {
 	for my $state (qw(53100 53200 53300 53400 08006 57P01 57P02 57P03 40001 40P01 55P03 25006 58030)) {
 		$n++;
 		my $status = persist("e$n", 'does', qq(["do \$x\$ begin raise sqlstate '$state'; end \$x\$"]));
-		holds($status eq '503 503 503 503 200', 40, "$state: not for ever") or diag($status);
+		holds($status eq '503 503 503 503 200', 40, "not for ever: $state") or diag($status);
 		is(ledger("e$n\$"), "e$n server_error $state", 'recorded');
 	}
 	my $status = persist('out', 'does', '["select pg_sleep(60)"]');
