@@ -174,6 +174,23 @@ compare_flagged(const struct document *document, const char *state)
 		differ(document, "jsonb, of one with flags", state);
 }
 
+/* What jsonb has written out must have been counted. It puts a space behind
+ * each comma and colon. */
+static void
+compare_written(const struct document *document, const char *text)
+{
+	const char *bytes = (const char *)batch.bytes + document->at;
+	struct scan_value root;
+	size_t most;
+
+	scan_root(bytes, document->length, &root);
+	most = scan_written(&root);
+	for (size_t i = 0; i < document->length; i++)
+		most += bytes[i] == ',' || bytes[i] == ':';
+	if (strlen(text) > most)
+		differ(document, "jsonb writes more than was counted", text);
+}
+
 static void
 compare_postgres(
     const struct document *document, const char *state, const char *text)
@@ -204,6 +221,7 @@ compare_postgres(
 		differ(document, "jsonb gives what we refuse", text);
 		return;
 	}
+	compare_written(document, text);
 	scan_root(text, strlen(text), &root);
 	if (digest(&root, &same_keys) != document->digest)
 		differ(document, "jsonb, another meaning", text);

@@ -15,6 +15,7 @@
 #include "buffer.h"
 #include "error.h"
 #include "jsonw.h"
+#include "number.h"
 #include "scan.h"
 
 const struct fuzz_target fuzz_target =
@@ -172,6 +173,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	scan_root(bytes, size, &root);
 	fuzz_check(scan_flags(&root) == flags);
+	fuzz_check((flags & SCAN_NUMBER) != 0 ||
+		   scan_written(&root) <= root.length * NUMBER_GROWTH_MAX);
 	check_value(&root, 0);
 	return 0;
 }
