@@ -1,8 +1,9 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is quick of the static checks, where their tools are: the layout of the
-# source, and cppcheck. Other versions than Debian 12's lay out and warn otherwise.
+# What is quick of the static checks: the numbers of tests, and, where their tools are,
+# the layout of the source, and cppcheck. Other versions than Debian 12's lay out and
+# warn otherwise.
 # The slow ones are make check-tidy and make check-analyzer.
 
 use strict;
@@ -12,7 +13,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 
-use Rig::Place qw(builddir find_tool);
+use Rig::Place qw(srcdir builddir find_tool);
 
 my @CHECKS = (
 	[ 'clang-format', qr/version 14\./, 'check-format' ],
@@ -32,4 +33,18 @@ for my $check (@CHECKS) {
 		is($?, 0, $target) or diag($said);
 	}
 }
+
+# Documents cite a test by its number alone: `t/488`.
+sub shared_numbers
+{
+	my %of;
+	push @{ $of{ /\/(\d{3})-[^\/]*$/ ? $1 : 'none' } }, $_ for @_;
+	return map { "$_: @{ $of{$_} }" } grep { $_ eq 'none' || @{ $of{$_} } > 1 } sort keys %of;
+}
+
+my @script = map { s{^.*/(?=t/)}{}r } glob srcdir() . '/t/*.t';
+cmp_ok(scalar @script, '>', 50, 'there are tests');
+is(join("\n", shared_numbers(@script)), '', 'each has a number of its own');
+is(join("\n", shared_numbers(qw(t/100-a.t t/110-b.t t/100-c.t t/d.t))),
+	"100: t/100-a.t t/100-c.t\nnone: t/d.t", 'two of a number would be found, and one of none');
 done_testing;
