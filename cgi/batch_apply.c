@@ -328,7 +328,8 @@ handle_single(struct batch_round *round, const struct failure *failure,
 		FAULT(PUSH_GUARDED);
 		return 0;
 	}
-	/* What the guard did not catch, one before it may have left. */
+	/* What the guard did not catch, one before it may have left; or it says
+	 * so (RP003). */
 	if (round->plan.call_count > 1 &&
 	    (failure->kind == DB_FAILURE_OWN || failure->at == APPLY_NONE)) {
 		round->most = failure->at == APPLY_NONE || failure->at == 0

@@ -1027,6 +1027,9 @@ $$;
 --
 -- Whoever records failures must call this in a transaction in which nobody else's
 -- mutations have run: a setting or a temporary table of theirs could be the cause.
+-- One of the same client group could be, too: where a mutator that is not known to
+-- leave nothing behind was run before in the transaction, and worked, RP003 is raised
+-- instead. What came before is to be committed, and then this one is run first.
 --
 -- But after a serialization failure (40001) the mutation is run again here
 -- first, attempts_max times in all: a push of many that fail so now and then
@@ -1087,6 +1090,9 @@ begin
       perform pg_catalog.set_config('role', role, true);
       perform pg_catalog.set_config('search_path', ours, true);
       perform replicache_check_constraints(path);
+      if not mutator.shared then
+        perform pg_catalog.set_config('replicache.left', 'on', true);
+      end if;
       return null;
     exception when others or assert_failure then
       get stacked diagnostics state = returned_sqlstate,
@@ -1099,6 +1105,10 @@ begin
           '55P03', '57014', '57P01', '57P02', '57P03', '58030', '25006')
          or left(state, 2) = '08' then
         raise;
+      elsif parsed and current_setting('replicache.left', true) = 'on' then
+        raise 'mutation % of client % failed behind others: %', mutation_id,
+            client_id, message
+          using errcode = 'RP003';
       end if;
       code := case
         when parsed then 'mutator_error'
@@ -1162,6 +1172,7 @@ begin
         hint = 'Name the role to run it as: that of replicache.fcgi.';
   end if;
   perform set_config('role', coalesce(role, failed.role), true);
+  perform set_config('replicache.left', 'off', true);
   code := replicache_guard(client_id, failed.client_group_id, mutation_id,
     failed.user_id, failed.name, failed.args::text, path => path);
   perform set_config('role', before, true);
