@@ -22,7 +22,7 @@ use Rig::Token;
 
 my $SCALE = $ENV{SCALE} // 1;
 my $SEED = $ENV{SEED} // int rand 100_000;
-my @PARTS = split ' ', $ENV{PARTS} // 'mine secret loud pay list policy role login';
+my @PARTS = split ' ', $ENV{PARTS} // 'mine secret loud pay list policy role login leave wrong';
 note("SCALE=$SCALE SEED=$SEED");
 
 my $cluster = Rig::Cluster->start;
