@@ -328,8 +328,8 @@ take_commit(struct db *db, struct error *error)
 
 /* Takes the answers up to the first call. */
 static int
-take_begin(struct db *db, const struct apply_plan *plan, int64_t *version_out,
-    struct error *error)
+take_begin(struct db *db, const struct apply_plan *plan,
+    struct apply_result *begun, struct error *error)
 {
 	struct db_result *result;
 
@@ -339,7 +339,8 @@ take_begin(struct db *db, const struct apply_plan *plan, int64_t *version_out,
 			return -1;
 	if (db_take(db, &result, error) < 0)
 		return -1;
-	*version_out = db_int64(result, 0, 0);
+	begun->version = db_int64(result, 0, 0);
+	begun->waited = db_int64(result, 0, 1);
 	db_result_free(result);
 	return 0;
 }
@@ -357,7 +358,7 @@ apply_run(struct db *db, const struct settings *settings,
 	if (send_all(db, settings, plan, arena, error) < 0)
 		return -1;
 	FAULT(PIPELINE_SENT);
-	if (take_begin(db, plan, &result->version, error) < 0)
+	if (take_begin(db, plan, result, error) < 0)
 		return -1;
 	FAULT(BEGIN_TAKEN);
 	if (take_calls(db, plan, result, error) < 0)

@@ -78,6 +78,7 @@ struct apply_plan {
 
 struct apply_result {
 	int64_t version; /* 0 unless it was reached */
+	int64_t waited;  /* ms, of the transaction, for the version lock */
 	size_t failed;   /* the index of the call that failed, or APPLY_NONE */
 	size_t recorded; /* how many went to the ledger */
 	size_t unkept;   /* of these, those that it had no room for */

@@ -408,7 +408,7 @@ run_plan(
 	if (rc < 0)
 		return rc;
 	atomic_store(&context->replicated, result->version);
-	batch_plan_learn(round, clock_ms() - begun);
+	batch_plan_learn(round, clock_ms() - begun - result->waited);
 	if (round->guarded && result->recorded == 0)
 		batch_plan_trust(context, round->plan.groups[0].id);
 	if (result->unkept > 0)

@@ -53,8 +53,9 @@ void batch_plan_suspect(struct batch_context *context, const char *group);
 /* Does not any more: they did well alone. */
 void batch_plan_trust(struct batch_context *context, const char *group);
 
-/* After the transaction took MS: how much of the same client group is to go
- * into the next one. */
+/* After the mutations took MS, without the wait for the version lock, which is
+ * none of theirs: how much of the same client group is to go into the next
+ * transaction. */
 void batch_plan_learn(struct batch_round *round, int64_t ms);
 
 #endif

@@ -917,6 +917,8 @@ $$;
 -- works. Returns whether it is enough to hold the mutation itself for the cause:
 --
 --     out of time (57014)  the third time: each took statement_timeout
+--     a lock (55P03)       the fifth time, if ten minutes have passed since the
+--                          first: longer than a migration holds one
 --     others               the fifth time, if half a minute has passed since the
 --                          first: longer than a failover or a checkpoint that
 --                          chokes the disk
@@ -932,7 +934,8 @@ as $$
 declare
   timeouts_max constant int := 3;
   times_max constant int := 5;
-  least_time constant interval := '30 seconds';
+  least_time constant interval := case when sqlstate = '55P03'
+    then '10 minutes' else '30 seconds' end;
   now timestamptz := clock_timestamp();
   noted replicache_trouble;
 begin

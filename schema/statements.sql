@@ -137,7 +137,9 @@ select set_config('replicache.user_id', $1::text, true),
 -- $6 last mutation IDs before, $7 and after, $8 the revision of what is registered.
 prepare push_begin as
 select replicache_push_begin($1::text[], $2::text[], $3::text[], $4::text[],
-  $5::text[], $6::bigint[], $7::bigint[], $8::bigint) as version;
+    $5::text[], $6::bigint[], $7::bigint[], $8::bigint) as version,
+  (extract(epoch from clock_timestamp() - statement_timestamp())
+    * 1000)::bigint as waited_ms;
 
 -- $1 client ID, $2 group ID, $3 mutation ID, $4 user ID, $5 name, $6 args,
 -- $7 the code if the mutation is not to be run, else null, $8 claims.
