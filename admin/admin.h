@@ -79,7 +79,7 @@ int admin_run(struct admin *admin, enum admin_statement id, int n,
  * Asks QUESTION on the terminal, unless --yes was said. ADMIN_DONE if it is
  * confirmed, else ADMIN_UNSURE, having said why on standard error.
  */
-enum admin_exit admin_confirm(const struct admin *admin, const char *question);
+int admin_confirm(const struct admin *admin, const char *question);
 
 /* The verbs. */
 int admin_install(struct admin *admin, struct error *error);

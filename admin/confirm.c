@@ -11,7 +11,7 @@
 
 #include "admin.h"
 
-enum admin_exit
+int
 admin_confirm(const struct admin *admin, const char *question)
 {
 	char answer[16] = "";
