@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 #
-# What is quick of the static checks: the numbers of tests, and, where their tools are,
+# What is quick of the static checks: the names of tests, and, where their tools are,
 # the layout of the source, and cppcheck. Other versions than Debian 12's lay out and
 # warn otherwise.
 # The slow ones are make check-tidy and make check-analyzer.
@@ -13,7 +13,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 
-use Rig::Place qw(srcdir builddir find_tool);
+use Rig::Place qw(srcdir builddir find_tool slurp);
 
 my @CHECKS = (
 	[ 'clang-format', qr/version 14\./, 'check-format' ],
@@ -47,4 +47,10 @@ cmp_ok(scalar @script, '>', 50, 'there are tests');
 is(join("\n", shared_numbers(@script)), '', 'each has a number of its own');
 is(join("\n", shared_numbers(qw(t/100-a.t t/110-b.t t/100-c.t t/d.t))),
 	"100: t/100-a.t t/100-c.t\nnone: t/d.t", 'two of a number would be found, and one of none');
+
+# A unit that no list has would never run.
+my $lists = join '', map { slurp(srcdir() . "/$_") } qw(Makefile.am t/fuzz/local.mk);
+my @unit = map { s{^.*/(?=t/)}{}r =~ s/c$/t/r } map { glob srcdir() . "/t/$_.c" } qw(unit/* fuzz/fuzz_*);
+cmp_ok(scalar @unit, '>', 40, 'there are units');
+is(join("\n", grep { $lists !~ m{^\t\Q$_\E(?: \\)?$}m } @unit), '', 'all are built');
 done_testing;

@@ -45,7 +45,7 @@ sub dumped
 	return { map { /^(\w+) = (.*?)  # (.*)$/ ? ($1 => $2, "$1 from" => $3) : () } split /\n/, $out };
 }
 
-# t/127 has more of them.
+# t/unit/origin.c has more of them.
 subtest 'what can never be met' => sub {
 	for my $case ([ allowed_origins => 'https://app.example/', 'write https://app.example' ],
 		[ allowed_origins => 'https://a.example https://App.example:443', 'write https://app.example' ],

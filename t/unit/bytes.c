@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Tests of common/bytes.h against the plainest loop that does the same. Built
- * a second time with BYTES_PORTABLE.
+ * a second time by bytes_portable.c.
  */
 #include "config.h"
 
