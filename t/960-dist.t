@@ -12,7 +12,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 
-use Rig::Place qw(builddir workdir slurp start_process reap_process);
+use Rig::Place qw(builddir srcdir workdir slurp start_process reap_process);
 
 plan skip_all => 'slow: make check-dist' unless $ENV{DIST};
 my $built = builddir();
@@ -57,6 +57,11 @@ for my $file (@file) {
 }
 cmp_ok(scalar @file, '>', 100, 'it has files');
 is_deeply(\@binary, [], 'none of them was compiled');
+SKIP: {
+	my @tracked = grep { !m{^\.(?:ci/|git)} } split /\n/, qx(git -C '@{[ srcdir() ]}' ls-files 2>/dev/null);
+	skip 'no git here', 1 unless @tracked;
+	is_deeply([ grep { !-e "$tree/$_" } @tracked ], [], 'all that is tracked is in it');
+}
 is_deeply([ grep { m{/(node_modules|\.deps|\.git|run)/|/chat/installed$|/bench/packages/} } @file ], [], 'nor brought along');
 
 must($tree, './configure && make -j2 check-programs');
