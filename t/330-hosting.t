@@ -50,7 +50,8 @@ subtest 'what is in it' => sub {
 	is(slurp("$place/.htaccess"), slurp(srcdir() . '/examples/apache/htaccess'), 'the example for Apache');
 	is(slurp("$top/poke.js"), slurp(srcdir() . '/examples/poke.js'), 'poke.js');
 	is(slurp("$top/schema/$_"), slurp(srcdir() . "/schema/$_"), "schema/$_")
-	    for qw(replicache.sql chat.sql rooms.sql grants.sql);
+	    for qw(chat.sql rooms.sql grants.sql);
+	is(slurp("$top/schema/replicache.sql"), slurp(builddir() . '/schema/joined/replicache.sql'), 'schema/replicache.sql, joined');
 	my $readme = slurp("$top/README");
 	unlike($readme, qr/@[A-Z]+@/, 'the README is complete');
 	for my $library (qx(readelf -d '$place/replicache.fcgi') =~ /NEEDED.*\[(.*)\]/g) {

@@ -13,7 +13,7 @@ use Test::More;
 
 use Rig::Admin;
 use Rig::Cluster;
-use Rig::Place qw(builddir workdir spew server_user);
+use Rig::Place qw(builddir srcdir workdir slurp spew server_user);
 use Rig::Program qw(params);
 
 my $cluster = Rig::Cluster->start;
@@ -113,6 +113,28 @@ subtest 'install' => sub {
 	my $run = Rig::Admin->new($cluster->conninfo($cluster->database('empty'), 'guest'))->run('install');
 	is($run->{exit}, 1, 'one who may not');
 	like($run->{error}, qr/replicache.sql:\d+: permission denied/, 'is told, with the line');
+};
+
+# In a source tree psql takes in the parts of replicache.sql; replicache-admin has them
+# joined.
+subtest 'the same as by psql' => sub {
+	my $objects = q(select string_agg(o, E'\n' order by o collate "C") from (
+		select concat_ws(' ', 'function', p.oid::regprocedure, md5(pg_get_functiondef(p.oid)), p.proacl)
+		from pg_proc as p where pronamespace = 'public'::regnamespace
+		union all
+		select concat_ws(' ', 'column', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull)
+		from pg_attribute as a join pg_class as c on c.oid = a.attrelid
+		where relnamespace = 'public'::regnamespace
+		union all
+		select concat_ws(' ', 'trigger', tgrelid::regclass, pg_get_triggerdef(oid)) from pg_trigger) as t (o));
+	my $database = $cluster->database('empty');
+	is(Rig::Admin->new($cluster->conninfo($database))->run('install')->{exit}, 0, 'installed');
+	my ($joined, $parts) = map { [ split /\n/, $cluster->session($_)->value($objects) ] } $database, $cluster->database('core');
+	cmp_ok(scalar @$parts, '>', 200, 'there is something to compare');
+	is_deeply($joined, $parts, 'each function, column and trigger');
+	my ($files, $text) = (0, slurp(srcdir() . '/schema/replicache.sql'));
+	$files++ while $text =~ /^\\ir parts\/\w+\.sql$/mg;
+	is($files, scalar(() = glob srcdir() . '/schema/parts/*'), 'and no part is left out');
 };
 
 subtest 'grant' => sub {
