@@ -4,7 +4,7 @@
 # What is quick of the static checks: the names of tests, and, where their tools are,
 # the layout of the source, and cppcheck. Other versions than Debian 12's lay out and
 # warn otherwise.
-# The slow ones are make check-tidy and make check-analyzer.
+# The slow ones are make lint PART='tidy analyzer'.
 
 use strict;
 use warnings;
@@ -16,21 +16,21 @@ use Test::More;
 use Rig::Place qw(srcdir builddir find_tool slurp);
 
 my @CHECKS = (
-	[ 'clang-format', qr/version 14\./, 'check-format' ],
-	[ 'cppcheck', qr/^Cppcheck 2\.10\b/, 'check-cppcheck' ],
+	[ 'clang-format', qr/version 14\./, 'format' ],
+	[ 'cppcheck', qr/^Cppcheck 2\.10\b/, 'cppcheck' ],
 );
 
 delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
 my $build = builddir();
 
 for my $check (@CHECKS) {
-	my ($tool, $version, $target) = @$check;
+	my ($tool, $version, $part) = @$check;
 	SKIP: {
 		my $found = defined find_tool($tool) ? qx($tool --version) : 'none';
 		chomp $found;
 		skip "$tool: $found", 1 if $found !~ $version;
-		my $said = qx(make -s --no-print-directory -C '$build' $target 2>&1);
-		is($?, 0, $target) or diag($said);
+		my $said = qx(make -s --no-print-directory -C '$build' lint PART=$part 2>&1);
+		is($?, 0, "lint PART=$part") or diag($said);
 	}
 }
 
@@ -53,4 +53,16 @@ my $lists = join '', map { slurp(srcdir() . "/$_") } qw(Makefile.am t/fuzz/local
 my @unit = map { s{^.*/(?=t/)}{}r =~ s/c$/t/r } map { glob srcdir() . "/t/$_.c" } qw(unit/* fuzz/fuzz_*);
 cmp_ok(scalar @unit, '>', 40, 'there are units');
 is(join("\n", grep { $lists !~ m{^\t\Q$_\E(?: \\)?$}m } @unit), '', 'all are built');
+
+# The parts of make check-long: each has its tests, or a build.
+my $make = "make -s --no-print-directory -C '$build'";
+my @part = qx($make check-long) =~ /^ {4}([a-z]+) +\w/mg;
+cmp_ok(scalar @part, '>', 15, 'make check-long lists its parts');
+my $would = qx($make -n check-long PART='@part' 2>&1);
+is($?, 0, 'and knows what each runs') or diag($would);
+my @command = $would =~ m{^(?:env \w+=\S+ \S*prove -v |make -C |make check |\S+/t/fuzz/run \d|skipped).+}mg;
+cmp_ok(scalar @command, '>=', scalar @part, 'a command or more each') or diag($would);
+my $said = qx($make check-long PART=nothing 2>&1);
+isnt($?, 0, 'a part that is not there fails');
+like($said, qr/no part nothing/, 'and is named');
 done_testing;

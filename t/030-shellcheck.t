@@ -16,7 +16,7 @@ plan skip_all => 'shellcheck is not installed'
     unless defined find_tool('shellcheck');
 
 for my $script (qw(.ci/run bootstrap debian/replicache-fcgi.postinst
-	debian/replicache-fcgi.postrm debian/replicache-fcgi.prerm examples/chat/build quickstart t/fuzz/run)) {
+	debian/replicache-fcgi.postrm debian/replicache-fcgi.prerm examples/chat/build quickstart t/fuzz/run t/long)) {
 	my $path = srcdir() . "/$script";
 	next unless -e $path;	# .ci is not in a tarball
 	is(qx(shellcheck '$path'), '', $script);

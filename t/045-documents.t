@@ -74,6 +74,7 @@ my $sql = join '', map { slurp($_) } glob("$top/schema/*.sql"), glob("$top/schem
 my $makefile = slurp(builddir() . '/Makefile');
 my $help = output([ program(), '--help' ]);
 my %part = map { $_ => 1 } slurp("$top/t/bench/README") =~ /^    ([a-z]+) {2,}/mg;
+my %long = map { $_ => 1 } slurp("$top/t/long") =~ /^([a-z]+) +(?:-|\w+=\d+) /mg;
 my %target = map { $_ => 1 } map { split } $makefile =~ /^(\w[\w -]*):(?!=)/mg;
 my %setting = map { $_ => 1 } $help =~ /^  REPLICACHE_\w+, (\w+)$/mg;
 
@@ -348,6 +349,7 @@ sub wrong_with
 		push @wrong, "no $text" if !grep { -e } glob "$top/" . $text =~ s/NNN/???/r . '*';
 	}
 	push @wrong, map { "no make $_" } grep { !$target{$_} } $text =~ /^make ([\w-]+)/, $text =~ /^(check-[\w-]+)$/;
+	push @wrong, map { "no part $_" } grep { !$long{$_} } map { split } $text =~ /^(?:make check-long )?PART='?([a-z ]+)/;
 	for my $call ($text =~ /\b(replicache_\w+\([^()]*\))/g) {
 		my ($name, $given) = $call =~ /^(\w+)\((.*)\)$/s;
 		my $takes = parameters($name);
@@ -371,7 +373,7 @@ subtest 'names' => sub {
 		is(join(', ', (map { wrong_with(s/\s+/ /gr) } @word),
 			map { "no $_" } grep { !-e dirname("$top/$path") . "/$_" } @link), '', $path);
 	}
-	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t push/nothing check-nothing BENCH=nothing
+	like(join(' ', wrong_with($_)), qr/^no /, "$_ would be found") for qw(t/999-none.t push/nothing check-nothing BENCH=nothing PART=nothing
 		replicache_nothing() REPLICACHE_NOTHING), 'nothing = 1';
 	is(join(' ', wrong_with('replicache_purge(nothing => 1)')), 'replicache_purge has no nothing', 'so would a parameter');
 };

@@ -6,7 +6,7 @@
 # clients push and pull and streams flow, straight and through nginx. No request
 # fails, and nothing is lost.
 #
-# SCALE=1 (make check-restart) restarts 1,000 times.
+# SCALE=1 (make check-long PART=restart) restarts 1,000 times.
 
 use strict;
 use warnings;

@@ -6,7 +6,7 @@
 # killed. What the program takes of memory, descriptors, threads and sessions is
 # sampled, and does not grow.
 #
-# MINUTES=60 (make check-soak) takes a sample a minute and demands that memory and
+# MINUTES=60 (make check-long PART=soak) takes a sample a minute and demands that memory and
 # descriptors of the last quarter are those of the second; without it, some seconds
 # show that bounds are kept and that nothing is left when all have gone.
 

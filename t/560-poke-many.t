@@ -5,7 +5,7 @@
 # others, to the connection that listens and to the program; and the program
 # has them for little memory and lets go of them at once.
 #
-# As it is, a few hundred streams and a few pushes. SCALE=1 (make check-poke)
+# As it is, a few hundred streams and a few pushes. SCALE=1 (make check-long PART=poke)
 # takes 5,000, or STREAMS, prints what it measures and demands the goals, for
 # which the machine must be quiet; a larger SCALE pushes for longer.
 

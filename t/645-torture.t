@@ -8,7 +8,7 @@
 #
 # A call is known by the way the program comes to it. SCALE=1 takes every way there
 # is, once; less, a share of them, chosen by SEED; more, the same ways again.
-# CASE=push/first takes one case, PART=start one part, KINDS='own arena' some kinds of
+# CASE=push/first takes one case, ONLY=start one part, KINDS='own arena' some kinds of
 # calls. Of a request that takes more than SLOW seconds (0.25), a twentieth of them is
 # enough. Below SCALE=1 and without CASE, of two cases and one as CGI: a short form.
 
@@ -53,7 +53,7 @@ my $cluster = Rig::Cluster->start;
 
 my @KINDS = defined $ENV{KINDS} ? split(' ', $ENV{KINDS}) : @Rig::Torture::KINDS;
 
-sub wants { return !$ENV{PART} || $ENV{PART} eq $_[0] }
+sub wants { return !$ENV{ONLY} || $ENV{ONLY} eq $_[0] }
 
 sub add
 {

@@ -25,12 +25,6 @@ t_fuzz_differential_SOURCES = t/fuzz/differential.c t/fuzz/digest.c \
 	t/fuzz/digest.h t/fuzz/documents.c t/fuzz/documents.h
 t_fuzz_differential_LDADD = common/libcommon.a $(PQ_LIBS)
 
-# The scanner against JSON.parse and jsonb, on 10,000,000 documents.
-check-differential: check-programs
-	SCALE=$(or $(SCALE),1) $(TEST_ENVIRONMENT) $(PROVE) -v \
-	    $(srcdir)/t/114-scan-differential.t
-.PHONY: check-differential
-
 # For libFuzzer all of the program is compiled by clang, beside what is compiled
 # for use.
 fuzz_sanitizers = -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -52,20 +46,13 @@ fuzz/fuzz_%: fuzz/t/fuzz/fuzz_%.o fuzz/program.a
 .SECONDARY: $(fuzz_programs:fuzz/%=fuzz/t/fuzz/%.o)
 -include $(wildcard fuzz/*/*.d fuzz/*/*/*.d)
 
-# Each target is searched for SECONDS: make check-fuzz SECONDS=600 TARGET=scan
-check-fuzz: all
-	@if $(srcdir)/t/fuzz/run can "$(CLANG)"; then \
-		$(MAKE) $(AM_MAKEFLAGS) $(fuzz_programs) && \
-		$(srcdir)/t/fuzz/run $(or $(SECONDS),60) $(or $(SEED),1) \
-		    $(or $(TARGET),$(fuzz_programs:fuzz/fuzz_%=%)); \
-	else \
-		echo "check-fuzz: skipped, as clang's libFuzzer is not installed" \
-		    "(Debian: clang, libclang-rt-14-dev)"; \
-	fi
+# For make check-long PART=fuzz; by a make of its own, after all.
+fuzz-programs: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(fuzz_programs)
 
-# The corpora anew, of what check-fuzz has found; into the source folder.
+# The corpora anew, of what has been found; into the source folder.
 fuzz-corpus: $(fuzz_programs)
 	$(srcdir)/t/fuzz/run minimise $(or $(TARGET),$(fuzz_programs:fuzz/fuzz_%=%))
 clean-local:
 	rm -rf fuzz
-.PHONY: check-fuzz fuzz-corpus
+.PHONY: fuzz-corpus fuzz-programs
