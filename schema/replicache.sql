@@ -148,14 +148,14 @@ $$;
 -- Does a view show the same to everybody?
 \ir parts/per_user.sql
 
+-- Which users may see a row, and how is a change of that reported?
+\ir parts/audience.sql
+
 -- What keeps the versions and tombstones of a table, whoever writes to it?
 \ir parts/triggers.sql
 
 -- How does a table begin and cease to sync?
 \ir parts/register.sql
-
--- Which users may see a row, and how is a change of that reported?
-\ir parts/audience.sql
 
 -- On which other tables does it depend what clients see of one?
 \ir parts/sources.sql

@@ -174,7 +174,7 @@ begin
   perform replicache_next_version();
   if registered.audience is not null then
     -- Deleted rows too: not all may have heard that they are gone.
-    execute replicache_hide_code(registered, 'replicache_next_version()', 't',
+    execute replicache_forget_code(registered, 'replicache_next_version()', 't',
       E'\n          from ' || target || ' as t' || chosen) using value;
   end if;
   perform set_config('replicache.touching', 'on', true);

@@ -161,3 +161,38 @@ as $$
   from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
   where c.oid = relation;
 $$;
+
+
+----------------------------------------------------------------------------
+-- Code that is generated
+----------------------------------------------------------------------------
+
+-- replicache_fill(template text, names jsonb) returns text
+--
+-- Internal: the template with each {name} replaced by the value it has in names, as it
+-- is: values are code, or are quoted already. What stands in a value is not looked at.
+-- Null is nothing, as for format(): of a table that was dropped little is known. Raises
+-- if a name is missing.
+
+create or replace function replicache_fill(template text, names jsonb)
+returns text
+language plpgsql immutable set search_path from current
+as $$
+declare
+  filled text := '';
+  piece text;
+begin
+  for piece in
+    select m[1] from regexp_matches(template, '(\{\w+\}|[^{]+|\{)', 'g') as m
+  loop
+    if piece ~ '^\{\w+\}$' then
+      if not names ? btrim(piece, '{}') then
+        raise 'a template names what is not known: %', piece;
+      end if;
+      piece := coalesce(names ->> btrim(piece, '{}'), '');
+    end if;
+    filled := filled || piece;
+  end loop;
+  return filled;
+end
+$$;

@@ -62,5 +62,8 @@ end
 $$;
 
 drop function if exists replicache_raise_version(bigint);
+drop function if exists replicache_define(text, text, text);
+drop function if exists replicache_hide_code(
+  replicache_table, text, text, text);
 drop function if exists replicache_push_begin(
   text[], text[], text[], text[], bigint[], bigint[], bigint);

@@ -58,13 +58,13 @@ as $$
 $$;
 
 
--- replicache_hide_code(registered replicache_table, version text,
+-- replicache_forget_code(registered replicache_table, version text,
 --   row_name text, source text) returns text
 --
 -- Internal: the statement that tells those who are in the audience now to forget
 -- the key of the row called row_name, or of each row of source.
 
-create or replace function replicache_hide_code(
+create or replace function replicache_forget_code(
   registered replicache_table, version text, row_name text,
   source text default '')
 returns text

@@ -53,30 +53,219 @@ $$;
 --   row_name text) returns text
 --
 -- Internal: the statement that notes the rows of the table that belong to the row
--- of the source called row_name, and who sees them.
+-- of the source called row_name, and who sees them. In the condition, the row of the
+-- source is called by the source's name.
 
 create or replace function replicache_note_code(
   registered replicache_table, watch replicache_source, row_name text)
 returns text
 language sql stable set search_path from current
 as $$
-  select format(E'    insert into replicache_pending\n'
-      '      select %s, pg_trigger_depth(), %s,\n'
-      '        jsonb_build_object(%s), %s\n'
-      '      from (select %5$I.* from %6$s as %5$I, (select %7$s.*) as %8$I\n'
-      '            where %9$s) as t\n'
-      '      on conflict do nothing;\n',
-    watch.id,
-    replicache_key(registered.table_name, registered.prefix, 't'),
-    (select string_agg(format('%L, t.%I', a.attname, a.attname), ', ')
-     from pg_index as i join pg_attribute as a
-       on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
-     where i.indrelid = registered.table_name and i.indisprimary),
-    replicache_viewers_code(registered, 't'),
-    t.relname, replicache_qualified(registered.table_name), row_name,
-    coalesce(nullif(s.relname, t.relname), 'source'), watch.expression)
+  select replicache_fill($code$
+      insert into replicache_pending
+        select {watch}, pg_trigger_depth(), {key},
+          jsonb_build_object({pk}), {viewers}
+        from (select {row}.* from {table} as {row}, (select {row_name}.*) as {source_row}
+              where {condition}) as t
+        on conflict do nothing;$code$,
+    jsonb_build_object(
+      'watch', watch.id,
+      'key', replicache_key(registered.table_name, registered.prefix, 't'),
+      'pk', (select string_agg(format('%L, t.%I', a.attname, a.attname), ', ')
+        from pg_index as i join pg_attribute as a
+          on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+        where i.indrelid = registered.table_name and i.indisprimary),
+      'viewers', replicache_viewers_code(registered, 't'),
+      'table', replicache_qualified(registered.table_name),
+      'row', quote_ident(t.relname),
+      'row_name', row_name,
+      'source_row',
+        quote_ident(coalesce(nullif(s.relname, t.relname), 'source')),
+      'condition', watch.expression))
   from pg_class as t, pg_class as s
   where t.oid = registered.table_name and s.oid = watch.source;
+$$;
+
+
+-- replicache_watch_names(registered replicache_table, watch replicache_source)
+--   returns jsonb
+--
+-- Internal: what the templates of a watch's triggers name:
+--
+--     watch, schema, source, table, name
+--                 the number; of replicache; the two tables, with their schemas; what
+--                 the names of the trigger functions begin with
+--     is_there    the table is there (still)
+--     is_noted    a row of replicache_pending is of this watch and statement
+--     before, after
+--                 the columns that matter of the source's row, as it was and will be
+--     note_old, note_new
+--                 statements: note the rows that belong to the source's row
+--     pk          the columns of the primary key, with their types
+--     is_k        the row called t has the primary key of k
+--     viewers     who sees the row called k now
+--     to_all      a change is sent whoever gained the row: not only the audience
+--                 reads the source
+--     has_changed of what was noted: it is to be sent
+--     is_live     of the row called t: and it is not marked as deleted
+
+create or replace function replicache_watch_names(
+  registered replicache_table, watch replicache_source)
+returns jsonb
+language sql stable set search_path from current
+as $$
+  select jsonb_build_object(
+    'watch', watch.id,
+    'schema', quote_ident(current_schema()),
+    'source', replicache_qualified(watch.source),
+    'table', replicache_qualified(registered.table_name),
+    'name', format('%I.replicache_watch_%s_', current_schema(), watch.id),
+    'is_there', format('to_regclass(%L) is not null',
+      replicache_qualified(registered.table_name)),
+    'is_noted', format('watch = %s and depth >= pg_trigger_depth()', watch.id),
+    'before', (select format('row(%s)::record',
+        string_agg(format('old.%I', c), ', '))
+      from unnest(columns) as c),
+    'after', (select format('row(%s)::record',
+        string_agg(format('new.%I', c), ', '))
+      from unnest(columns) as c),
+    'note_old', replicache_note_code(registered, watch, 'old'),
+    'note_new', replicache_note_code(registered, watch, 'new'),
+    'pk', (select string_agg(format('%I %s', a.attname,
+        format_type(a.atttypid, a.atttypmod)), ', ')
+      from pg_index as i join pg_attribute as a
+        on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+      where i.indrelid = registered.table_name and i.indisprimary),
+    'is_k', replicache_key_match(registered.table_name, 't', 'k'),
+    'viewers', replicache_viewers_code(registered, 'k'),
+    'to_all', to_all::text,
+    'has_changed', case when to_all then 'true'
+      else 'not after <@ before' end,
+    'is_live', case when registered.soft then ' and t.deleted is not true'
+      else '' end)
+  from replicache_source_columns(registered, watch.source, watch.columns)
+      as columns,
+    coalesce(registered.audience is null or (select s.value
+      from replicache_sources(registered) as s where s.source = watch.source),
+      true) as to_all;
+$$;
+
+
+-- zz_replicache_watch_lock and zz_replicache_watch_empty, which all watches of a
+-- source share, and whose functions are the same for every table.
+
+create or replace function replicache_watch_statement_code(names jsonb)
+returns text
+language sql immutable set search_path from current
+as $$
+  select replicache_fill($code$
+create or replace trigger zz_replicache_watch_lock
+  before insert or update or delete or truncate on {source}
+  for each statement execute function {schema}.replicache_trigger_lock();
+create or replace trigger zz_replicache_watch_empty after truncate on {source}
+  for each statement execute function {schema}.replicache_trigger_truncate();
+$code$, names);
+$$;
+
+
+-- zz_replicache_watch_N: before a row of the source changes, notes the rows of the table
+-- that belong to it, as it was and as it will be.
+
+create or replace function replicache_watch_before_code(names jsonb) returns text
+language sql immutable set search_path from current
+as $$
+  select replicache_trigger('before',
+    'security definer set search_path from current', names, $body$
+begin
+  if tg_op = 'UPDATE' and not ({before} *<> {after}) then
+    return new;
+  end if;
+  if {is_there} then
+    if tg_op <> 'INSERT' then{note_old}
+    end if;
+    if tg_op <> 'DELETE' then{note_new}
+    end if;
+  end if;
+  if tg_op = 'DELETE' then
+    return old;
+  end if;
+  return new;
+end
+$body$, $fires$
+create or replace trigger zz_replicache_watch_{watch}
+  before insert or update or delete on {source}
+  for each row execute function {function}();
+$fires$);
+$$;
+
+
+-- zz_replicache_watched_N: after the statement, compares who saw the rows that were noted
+-- with who sees them now. Who lost one is told to forget its key. It gets a new version
+-- where somebody gained it, if only the audience reads the source; if the view or a
+-- policy does, in any case.
+--
+-- To have the row sent to all who see it because a few gained it can cost more than to
+-- have these few start over: that is done beyond 1,000 rows sent for nothing for each
+-- of them.
+
+create or replace function replicache_watch_after_code(names jsonb) returns text
+language sql immutable set search_path from current
+as $$
+  select replicache_trigger('after',
+    'security definer set search_path from current', names, $body$
+declare
+  needless_max constant bigint := 1000;
+  version bigint;
+  changed jsonb[];
+  gained text[];
+  needless bigint;
+begin
+  if not exists (select from replicache_pending where {is_noted})
+     or not {is_there} then
+    return null;
+  end if;
+  version := replicache_next_version();
+  with noted as (
+    select p.key, p.pk, p.users as before, {viewers} as after
+    from replicache_pending as p
+      cross join lateral jsonb_to_record(p.pk) as k ({pk})
+    where {is_noted}
+  ), lost as (
+    insert into replicache_hidden
+      select version, key, array(select unnest(before)
+        except select unnest(after))
+      from noted where not before <@ after
+  )
+  select array_agg(pk), coalesce(sum(cardinality(after)), 0)
+    into changed, needless
+    from noted where {has_changed};
+  if changed is not null and not {to_all} then
+    select array_agg(distinct u), needless - count(*) into gained, needless
+      from replicache_pending as p
+        cross join lateral jsonb_to_record(p.pk) as k ({pk})
+        cross join lateral unnest({viewers}) as u
+      where {is_noted} and u <> all (p.users);
+    if needless > needless_max * cardinality(gained) then
+      perform replicache_touch(gained);
+      changed := null;
+    end if;
+  end if;
+  delete from replicache_pending where {is_noted};
+  if changed is not null then
+    perform set_config('replicache.touching', 'on', true);
+    update {table} as t set version = t.version
+      from unnest(changed) as p (pk)
+        cross join lateral jsonb_to_record(p.pk) as k ({pk})
+      where {is_k}{is_live};
+    perform set_config('replicache.touching', 'off', true);
+  end if;
+  return null;
+end
+$body$, $fires$
+create or replace trigger zz_replicache_watched_{watch}
+  after insert or update or delete on {source}
+  for each statement execute function {function}();
+$fires$);
 $$;
 
 
@@ -86,125 +275,17 @@ $$;
 -- Internal: the statements that create the triggers of a watch and their functions.
 -- These do nothing when the table is not there (any more): whoever writes to the
 -- source is not stopped by it.
---
--- If only the audience reads the source, a row gets a new version where somebody
--- gained it; if the view or a policy does, in any case. To have the row sent to all
--- who see it because a few gained it can cost more than to have these few start
--- over: that is done beyond 1,000 rows sent for nothing for each of them.
 
 create or replace function replicache_watch_code(
   registered replicache_table, watch replicache_source)
 returns text
-language plpgsql stable set search_path from current
+language sql stable set search_path from current
 as $$
-declare
-  target text := replicache_qualified(registered.table_name);
-  source text := replicache_qualified(watch.source);
-  name text := format('%I.replicache_watch_%s_', current_schema(), watch.id);
-  definer text := 'security definer set search_path from current';
-  there text := format('to_regclass(%L) is not null', target);
-  mine text := format('watch = %s and depth >= pg_trigger_depth()', watch.id);
-  value boolean := registered.audience is null or coalesce((select s.value
-    from replicache_sources(registered) as s where s.source = watch.source),
-    true);
-  columns text[] := replicache_source_columns(registered, watch.source,
-    watch.columns);
-  key_columns text := (select string_agg(format('%I %s', a.attname,
-      format_type(a.atttypid, a.atttypmod)), ', ')
-    from pg_index as i join pg_attribute as a
-      on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
-    where i.indrelid = registered.table_name and i.indisprimary);
-begin
-  return replicache_define(name || 'before', definer, format($code$
-begin
-  if tg_op = 'UPDATE' and not (%s *<> %s) then
-    return new;
-  end if;
-  if %s then
-    if tg_op <> 'INSERT' then
-%s    end if;
-    if tg_op <> 'DELETE' then
-%s    end if;
-  end if;
-  if tg_op = 'DELETE' then
-    return old;
-  end if;
-  return new;
-end
-$code$,
-      format('row(%s)::record', (select string_agg(format('old.%I', c), ', ')
-        from unnest(columns) as c)),
-      format('row(%s)::record', (select string_agg(format('new.%I', c), ', ')
-        from unnest(columns) as c)),
-      there, replicache_note_code(registered, watch, 'old'),
-      replicache_note_code(registered, watch, 'new')))
-    || replicache_define(name || 'after', definer, format($code$
-declare
-  needless_max constant bigint := 1000;
-  version bigint;
-  changed jsonb[];
-  gained text[];
-  needless bigint;
-begin
-  if not exists (select from replicache_pending where %1$s) or not %2$s then
-    return null;
-  end if;
-  version := replicache_next_version();
-  with noted as (
-    select p.key, p.pk, p.users as before, %3$s as after
-    from replicache_pending as p
-      cross join lateral jsonb_to_record(p.pk) as k (%4$s)
-    where %1$s
-  ), lost as (
-    insert into replicache_hidden
-      select version, key, array(select unnest(before)
-        except select unnest(after))
-      from noted where not before <@ after
-  )
-  select array_agg(pk), coalesce(sum(cardinality(after)), 0)
-    into changed, needless
-    from noted where %5$s;
-  if changed is not null and not %6$s then
-    select array_agg(distinct u), needless - count(*) into gained, needless
-      from replicache_pending as p
-        cross join lateral jsonb_to_record(p.pk) as k (%4$s)
-        cross join lateral unnest(%3$s) as u
-      where %1$s and u <> all (p.users);
-    if needless > needless_max * cardinality(gained) then
-      perform replicache_touch(gained);
-      changed := null;
-    end if;
-  end if;
-  delete from replicache_pending where %1$s;
-  if changed is not null then
-    perform set_config('replicache.touching', 'on', true);
-    update %7$s as t set version = t.version
-      from unnest(changed) as p (pk)
-        cross join lateral jsonb_to_record(p.pk) as k (%4$s)
-      where %8$s%9$s;
-    perform set_config('replicache.touching', 'off', true);
-  end if;
-  return null;
-end
-$code$, mine, there, replicache_viewers_code(registered, 'k'), key_columns,
-      case when value then 'true' else 'not after <@ before' end,
-      value::text, target,
-      replicache_key_match(registered.table_name, 't', 'k'),
-      case when registered.soft then ' and t.deleted is not true' else '' end))
-    || format($code$
-create or replace trigger zz_replicache_watch_lock
-  before insert or update or delete or truncate on %1$s
-  for each statement execute function %2$I.replicache_trigger_lock();
-create or replace trigger zz_replicache_watch_empty after truncate on %1$s
-  for each statement execute function %2$I.replicache_trigger_truncate();
-create or replace trigger zz_replicache_watch_%3$s
-  before insert or update or delete on %1$s
-  for each row execute function %4$sbefore();
-create or replace trigger zz_replicache_watched_%3$s
-  after insert or update or delete on %1$s
-  for each statement execute function %4$safter();
-$code$, source, current_schema(), watch.id, name);
-end
+  select concat(
+    replicache_watch_statement_code(names),
+    replicache_watch_before_code(names),
+    replicache_watch_after_code(names))
+  from replicache_watch_names(registered, watch) as names;
 $$;
 
 
