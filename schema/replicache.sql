@@ -169,14 +169,14 @@ $$;
 -- Which functions may clients call?
 \ir parts/mutators.sql
 
+-- What may the role of replicache.fcgi do?
+\ir parts/rights.sql
+
 -- Is all in order here, and what is to be done if not?
 \ir parts/check.sql
 
 -- What has to be purged, and what after history was lost?
 \ir parts/upkeep.sql
-
--- What may the role of replicache.fcgi do?
-\ir parts/rights.sql
 
 -- How is what an older version installed brought up to date?
 \ir parts/older.sql
