@@ -13,7 +13,7 @@ use Test::More;
 
 use Rig::Cluster;
 use Rig::Fastcgi;
-use Rig::Front;
+use Rig::WebServer;
 use Rig::Place qw(srcdir builddir workdir slurp spew start_process reap_process find_tool
     server_user);
 use Rig::Program;
@@ -98,7 +98,7 @@ sub remote
 	if (my $user = server_user()) {
 		chown +(getpwnam $user)[2, 3], $key or die "chown: $!";
 	}
-	my $port = Rig::Front::free_port();
+	my $port = Rig::WebServer::free_port();
 	my $remote = Rig::Cluster->start(name => "remote$port", settings => { listen_addresses => '127.0.0.1',
 		port => $port, ssl => 'on', ssl_key_file => $key, ssl_cert_file => $crt });
 	spew("$remote->{folder}/data/pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n");

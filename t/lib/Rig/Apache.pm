@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A private Apache before the program; see Rig::Front. What is in configuration()
+# A private Apache before the program; see Rig::WebServer. What is in configuration()
 # beside the example is what Debian's, or a shared host's, own files say.
 
 package Rig::Apache;
@@ -8,9 +8,9 @@ package Rig::Apache;
 use strict;
 use warnings;
 
-our @ISA = ('Rig::Front');
+our @ISA = ('Rig::WebServer');
 
-use Rig::Front;
+use Rig::WebServer;
 use Rig::Place qw(find_tool server_user);
 
 sub modules_folder { return '/usr/lib/apache2/modules' }

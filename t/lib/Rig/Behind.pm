@@ -5,7 +5,7 @@
 #
 #	Rig::Behind::check($front, $session, streams => 1);
 #
-# The front is a Rig::Front, on a database of the kind "cases", to which the
+# The front is a Rig::WebServer, on a database of the kind "cases", to which the
 # session is one. With streams the program has to run with metrics. unchunked: bodies
 # without a length are refused.
 

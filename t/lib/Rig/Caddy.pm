@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A private Caddy before the program; see Rig::Front.
+# A private Caddy before the program; see Rig::WebServer.
 
 package Rig::Caddy;
 
 use strict;
 use warnings;
 
-our @ISA = ('Rig::Front');
+our @ISA = ('Rig::WebServer');
 
-use Rig::Front;
+use Rig::WebServer;
 use Rig::Place qw(find_tool);
 
 sub is_installed { return defined find_tool('caddy') }

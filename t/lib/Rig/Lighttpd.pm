@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# A private lighttpd that starts the program; see Rig::Front. The option
+# A private lighttpd that starts the program; see Rig::WebServer. The option
 # environment is the program's settings, as variables.
 
 package Rig::Lighttpd;
@@ -8,9 +8,9 @@ package Rig::Lighttpd;
 use strict;
 use warnings;
 
-our @ISA = ('Rig::Front');
+our @ISA = ('Rig::WebServer');
 
-use Rig::Front;
+use Rig::WebServer;
 use Rig::Place qw(program find_tool slurp spew wait_until);
 use Rig::Program;
 

@@ -125,12 +125,12 @@ sub stop
 	stop_process(delete $self->{pid}, 'TERM', 10) if defined $self->{pid};
 }
 
-# nginx as examples/nginx/replicache.conf sets it up; see Rig::Front.
+# nginx as examples/nginx/replicache.conf sets it up; see Rig::WebServer.
 package Rig::Nginx::Example;
 
-our @ISA = ('Rig::Front');
+our @ISA = ('Rig::WebServer');
 
-use Rig::Front;
+use Rig::WebServer;
 use Rig::Place qw(srcdir find_tool);
 
 sub command

@@ -9,7 +9,7 @@
 #
 # A kind of server has: is_installed(), command() and configuration($port).
 
-package Rig::Front;
+package Rig::WebServer;
 
 use strict;
 use warnings;
