@@ -22,7 +22,7 @@ use Rig::Admin;
 use Rig::Cluster;
 use Rig::History;
 use Rig::Json;
-use Rig::Pair;
+use Rig::Standby;
 use Rig::Place qw(srcdir wait_until);
 use Rig::Program qw(params);
 use Rig::Sync qw(cookie_version);
@@ -32,10 +32,10 @@ my $SEED = $ENV{SEED} // int rand 100_000;
 srand $SEED;
 note("SCALE=$SCALE SEED=$SEED");
 
-my $cluster = Rig::Cluster->start(settings => \%Rig::Pair::settings, initdb => ['--wal-segsize=1']);
+my $cluster = Rig::Cluster->start(settings => \%Rig::Standby::settings, initdb => ['--wal-segsize=1']);
 my $database = $cluster->database('core');
 $cluster->run_file($database, srcdir() . '/t/sql/history.sql');
-my $pair = Rig::Pair->new($cluster);
+my $pair = Rig::Standby->new($cluster);
 
 sub start_program
 {

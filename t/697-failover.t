@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 
 use Rig::Cluster;
 use Rig::History;
-use Rig::Pair;
+use Rig::Standby;
 use Rig::Place qw(srcdir wait_until);
 use Rig::Program;
 use Rig::Sync qw(push_params);
@@ -31,10 +31,10 @@ note("SCALE=$SCALE SEED=$SEED");
 # Mutations that are applied between two failures, at least.
 use constant UNDER_LOAD => 20;
 
-my $cluster = Rig::Cluster->start(settings => \%Rig::Pair::settings, initdb => ['--wal-segsize=1']);
+my $cluster = Rig::Cluster->start(settings => \%Rig::Standby::settings, initdb => ['--wal-segsize=1']);
 my $database = $cluster->database('core');
 $cluster->run_file($database, srcdir() . '/t/sql/history.sql');
-my $pair = Rig::Pair->new($cluster);
+my $pair = Rig::Standby->new($cluster);
 
 sub start_program
 {

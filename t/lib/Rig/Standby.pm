@@ -4,7 +4,7 @@
 # standby is promoted, and where the old primary was a new standby is made: again
 # and again.
 #
-#	my $pair = Rig::Pair->new($cluster);	# which has the databases already
+#	my $pair = Rig::Standby->new($cluster);	# which has the databases already
 #	my $program = Rig::Program->start(REPLICACHE_DATABASE => $pair->conninfo($database));
 #	$pair->synchronous(1);
 #	$pair->fail_over;
@@ -12,7 +12,7 @@
 #
 # Who connects by conninfo() comes to whichever of the two is the primary.
 
-package Rig::Pair;
+package Rig::Standby;
 
 use strict;
 use warnings;
