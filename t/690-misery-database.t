@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 use Rig::Cluster;
-use Rig::Patient;
+use Rig::Retry;
 use Rig::Place qw(workdir wait_until find_tool process_lives reap_process slurp start_process server_user);
 use Rig::Program;
 use Rig::Sync qw(push_params);
@@ -41,14 +41,14 @@ sub sessions { return $_[0]->value(q(select count(*) from pg_stat_activity where
 sub endure
 {
 	my ($about, $program, $session, $misery, %option) = @_;
-	my $load = Rig::Patient->start($session, sub { $program->request(@_, seconds => 60) }, clients => 4);
+	my $load = Rig::Retry->start($session, sub { $program->request(@_, seconds => 60) }, clients => 4);
 	$load->wait_done(20);
 	my $before = descriptors($program);
 	$misery->($load);
 	$load->{session} = $option{session}->() if $option{session};
 	$load->wait_done(20);
 	my $told = $load->end;
-	note("$about: ", Rig::Patient::line($told));
+	note("$about: ", Rig::Retry::line($told));
 	is($load->fault, '', "$about: nothing is lost or half done");
 	is(join(' ', grep { /^(\d+|none)$/ && !/^(200|503)$/ } keys %$told), '', "$about: every request is answered, by 200 or 503");
 	is($told->{hasty}, 0, "$about: each 503 says when to come again");

@@ -18,7 +18,7 @@ use Time::HiRes qw(sleep time);
 use Rig::Clock;
 use Rig::Cluster;
 use Rig::Fastcgi;
-use Rig::Patient;
+use Rig::Retry;
 use Rig::Nginx;
 use Rig::Place qw(workdir wait_until slurp spew);
 use Rig::Program qw(params);
@@ -41,7 +41,7 @@ sub check_end
 {
 	my ($about, $load, $program, $before, @allowed) = @_;
 	my $told = $load->end;
-	note("$about: ", Rig::Patient::line($told));
+	note("$about: ", Rig::Retry::line($told));
 	my %allowed = map { $_ => 1 } 200, @allowed;
 	is(join(' ', grep { /^(\d+|none)$/ && !$allowed{$_} } sort keys %$told), '', "$about: clients are answered");
 	is($load->fault, '', "$about: nothing is lost or half done");
@@ -61,7 +61,7 @@ subtest 'the clock jumps' => sub {
 	my $by = sub { my ($token, $params, $body) = @_; return $program->request({ %$params, HTTP_AUTHORIZATION => $token }, $body) };
 	my $stream = Rig::Stream->fastcgi($program, params => { HTTP_AUTHORIZATION => $long });
 	$stream->poke(20);
-	my $load = Rig::Patient->start($session, sub { $by->($long, @_) });
+	my $load = Rig::Retry->start($session, sub { $by->($long, @_) });
 	$load->wait_done(10);
 	my $before = descriptors($program);
 	for my $round (1 .. $SCALE) {
@@ -83,7 +83,7 @@ subtest 'the program stands still' => sub {
 	# Seconds: more than a busy machine takes from accepting a peer to stopping.
 	my $header = 2;
 	my $program = Rig::Program->start(%database, REPLICACHE_HEADER_TIMEOUT => $header * 1000);
-	my $load = Rig::Patient->start($session, sub { $program->request(@_, seconds => 100) });
+	my $load = Rig::Retry->start($session, sub { $program->request(@_, seconds => 100) });
 	$load->wait_done(10);
 	my $before = descriptors($program);
 	my @peer = map { $program->connect } 1 .. 20;
@@ -127,7 +127,7 @@ subtest 'peers that are silent, and peers that drip' => sub {
 	my $many = 25 * $SCALE;
 	my $program = Rig::Program->start(%database,
 	    $SCALE < 20 ? (REPLICACHE_HEADER_TIMEOUT => 1000, REPLICACHE_REQUEST_TIMEOUT => 3000) : ());
-	my $load = Rig::Patient->start($session, sub { $program->request(@_, seconds => 60) });
+	my $load = Rig::Retry->start($session, sub { $program->request(@_, seconds => 60) });
 	$load->wait_done(10);
 	my $before = descriptors($program);
 	my @kind = ([ 'silent', 0 ], [ 'of one byte', 1 ], [ 'dripping', 1000, 1 ]);
@@ -170,7 +170,7 @@ SKIP: {
 			my ($params, $body) = @_;
 			return $nginx->request('POST', $params->{PATH_INFO}, body => $body, headers => { 'Content-Type' => 'application/json' }, seconds => 60);
 		};
-		my $load = Rig::Patient->start($session, $ask);
+		my $load = Rig::Retry->start($session, $ask);
 		$load->wait_done(10);
 		my $before = descriptors($program);
 		for (1 .. $SCALE) {
@@ -180,7 +180,7 @@ SKIP: {
 		my $reloads = check_end('reload', $load, $program, $before + 10);
 		is($reloads->{none} // 0, 0, 'no request failed by a reload');
 
-		$load = Rig::Patient->start($session, $ask);
+		$load = Rig::Retry->start($session, $ask);
 		my $opened = sub { $program->metric('streams_opened_total{kind="stream"}') };
 		my $first = $opened->();
 		for my $times (1 .. $SCALE) {

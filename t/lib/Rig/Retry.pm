@@ -3,7 +3,7 @@
 # Patient clients, which push and pull while something goes wrong: each sends a mutation until
 # it is answered by 200, then the next one.
 #
-#	my $load = Rig::Patient->start($session, sub { ask the server }, clients => 4);
+#	my $load = Rig::Retry->start($session, sub { ask the server }, clients => 4);
 #	...;
 #	$load->wait_done(10);		# so many more are done
 #	my $told = $load->end;		# { 200 => 17, 503 => 2, longest => 1.4, ... }
@@ -12,7 +12,7 @@
 # Asked by ($params, $body), as Rig::Program's request(), the server may also not
 # answer: then what asks dies, and that is counted as "none".
 
-package Rig::Patient;
+package Rig::Retry;
 
 use strict;
 use warnings;
