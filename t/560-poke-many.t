@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Rig::Cluster;
-use Rig::Hold;
+use Rig::StreamLoad;
 use Rig::Nginx;
 use Rig::Place qw(wait_until builddir);
 use Rig::Program;
@@ -72,7 +72,7 @@ for my $try (1 .. 5) {
 	} and last;
 	die $@ if $try == 5;
 }
-my $hold = Rig::Hold->start("127.0.0.1:$port", $streams);
+my $hold = Rig::StreamLoad->start("127.0.0.1:$port", $streams);
 
 # As a process manager does it: the socket stays.
 sub start_program

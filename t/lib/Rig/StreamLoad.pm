@@ -3,11 +3,11 @@
 # Many event streams at once, and a client that pushes: t/bench/hold.c, which
 # tells what it can be asked.
 #
-#	my $hold = Rig::Hold->start('127.0.0.1:8080', 5000);
+#	my $hold = Rig::StreamLoad->start('127.0.0.1:8080', 5000);
 #	my $told = $hold->ask('open 5000');	# { open => 5000, missing => 0, ... }
 #	$hold->send('push 10 100'); ...; $hold->wait;
 
-package Rig::Hold;
+package Rig::StreamLoad;
 
 use strict;
 use warnings;
