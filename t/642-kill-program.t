@@ -22,7 +22,7 @@ use Time::HiRes qw(time);
 use Rig::Cluster;
 use Rig::Faults qw(points faulty);
 use Rig::History;
-use Rig::Keeper;
+use Rig::Supervisor;
 use Rig::Place qw(srcdir builddir program reap_process slurp wait_until);
 use Rig::Program;
 
@@ -60,7 +60,7 @@ sub run_round
 	$session->query($large) if $option{large};
 	$session->query($common) if $option{common};
 	my %without = map { $_ => 1 } map { $option{$_} ? () : @{ $needs{$_} } } keys %needs;
-	my $keeper = Rig::Keeper->start(
+	my $supervisor = Rig::Supervisor->start(
 		programs => $option{programs}, pause => $option{pause}, random => $option{random}, known => \%known,
 		points => $option{points} // [ grep { !$without{$_} } points() ],
 		environment => {
@@ -68,23 +68,23 @@ sub run_round
 			REPLICACHE_AUTH => 'remote_user', REPLICACHE_WORKERS => 6,
 			REPLICACHE_POOL => 2, REPLICACHE_BATCH_MUTATIONS => 50,
 		});
-	my $history = Rig::History->new($cluster, $database, [$keeper],
+	my $history = Rig::History->new($cluster, $database, [$supervisor],
 		seed => $SEED + $number, burst => $option{burst}, good => $option{good}, cuts => 1, poke_seconds => 60);
 	$history->begin(seconds => 600);
-	$keeper->kill_often($option{kills}, all => $option{all}, seconds => 300);
+	$supervisor->kill_often($option{kills}, all => $option{all}, seconds => 300);
 	# What the clients have not had time for is left.
 	wait_until(sub {
 		$session->value('select count(*) from journal where client is not null') >= $option{mutations}
 	}, 'enough mutations', 300);
 	$history->enough;
 	$history->end;
-	my @found = (@{ $keeper->{wrong} }, $history->check);
-	$keeper->stop;
+	my @found = (@{ $supervisor->{wrong} }, $history->check);
+	$supervisor->stop;
 	push @wrong, map { "round $number: $_" } @found;
-	my %here = (rounds => 1, kills => $keeper->kills, pulls => $history->count_pulls,
+	my %here = (rounds => 1, kills => $supervisor->kills, pulls => $history->count_pulls,
 	    mutations => $history->session->value('select count(*) from done'));
 	$total{$_} += $here{$_} for keys %here;
-	$killed{$_} += $keeper->{killed}{$_} for keys %{ $keeper->{killed} };
+	$killed{$_} += $supervisor->{killed}{$_} for keys %{ $supervisor->{killed} };
 	if ($SCALE) {
 		my $line = sprintf 'round %d: %d kills, %d mutations, %d pulls in %.1f s; in all %d kills, %d mutations',
 		    $number, @here{qw(kills mutations pulls)}, time - $begun, @total{qw(kills mutations)};

@@ -4,14 +4,14 @@
 # point, and started again at once, as systemd or multiwatch does. To whoever sends
 # requests it is as Rig::Program: the socket stays, and connections wait in it.
 #
-#	my $keeper = Rig::Keeper->start(programs => 2,
+#	my $supervisor = Rig::Supervisor->start(programs => 2,
 #	    environment => { REPLICACHE_DATABASE => ... });
-#	$keeper->kill_often(100);
-#	$keeper->stop;
-#	$keeper->{killed};	# { random => 50, 'commit-sent' => 3, ... }
-#	$keeper->{wrong};	# what ended otherwise
+#	$supervisor->kill_often(100);
+#	$supervisor->stop;
+#	$supervisor->{killed};	# { random => 50, 'commit-sent' => 3, ... }
+#	$supervisor->{wrong};	# what ended otherwise
 
-package Rig::Keeper;
+package Rig::Supervisor;
 
 use strict;
 use warnings;
