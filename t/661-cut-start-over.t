@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use Rig::Cluster;
-use Rig::Cut;
+use Rig::Link;
 use Rig::Fastcgi;
 use Rig::Faults qw(faulty);
 use Rig::Place qw(workdir wait_until slurp);
@@ -39,7 +39,7 @@ my $direct = $cluster->conninfo($database);
 my ($real) = $direct =~ /host='?([^' ]+)/;
 my $folder = workdir() . '/link';
 mkdir $folder or die "$folder: $!";
-my $link = Rig::Cut->start("$folder/.s.PGSQL.5432", "$real/.s.PGSQL.5432");
+my $link = Rig::Link->start("$folder/.s.PGSQL.5432", "$real/.s.PGSQL.5432");
 $session->query(q(insert into item (id, body) values ('x', '1')));
 my $registered = 0;
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# One push or one pull of a program whose link to the database is Rig::Cut's, while
+# One push or one pull of a program whose link to the database is Rig::Link's, while
 # something happens to the link, and what has to hold then: a push that is sent
 # again is applied exactly once, and a pull that is answered is right.
 #
 #	my $dialogue = Rig::Dialogue->start($cluster, messages => 1);
 #	my ($seen, $wrong) = $dialogue->push_once(direction => 'up', at => 17);
 #
-# seen is what Rig::Cut counted, wrong a text. Options of both: direction, at, stay;
+# seen is what Rig::Link counted, wrong a text. Options of both: direction, at, stay;
 # dead, the program's connections are just then.
 
 package Rig::Dialogue;
@@ -15,12 +15,12 @@ package Rig::Dialogue;
 use strict;
 use warnings;
 
-use Rig::Cut;
+use Rig::Link;
 use Rig::Place qw(workdir wait_until);
 use Rig::Program;
 use Rig::Sync qw(push_params);
 
-# A program on a database of its own. Options are Rig::Cut's.
+# A program on a database of its own. Options are Rig::Link's.
 sub start
 {
 	my ($class, $cluster, %option) = @_;
@@ -31,7 +31,7 @@ sub start
 	my ($real) = $direct =~ /host='?([^' ]+)/;
 	my ($port) = $direct =~ /port='?([^' ]+)/;
 	$port //= 5432;
-	my $link = Rig::Cut->start("$folder/.s.PGSQL.$port", "$real/.s.PGSQL.$port", %option);
+	my $link = Rig::Link->start("$folder/.s.PGSQL.$port", "$real/.s.PGSQL.$port", %option);
 	my $program = Rig::Program->start(REPLICACHE_DATABASE => $direct =~ s/\Q$real\E/$folder/r,
 		REPLICACHE_LISTEN_DATABASE => $direct);
 	my $self = bless { link => $link, program => $program, number => 0,

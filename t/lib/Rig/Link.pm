@@ -2,7 +2,7 @@
 #
 # A link to a unix socket that can be cut after any byte.
 #
-#	my $link = Rig::Cut->start($path, $target);	# listens at $path
+#	my $link = Rig::Link->start($path, $target);	# listens at $path
 #	$link->arm('up', 17);	# cut when 17 bytes went to the target
 #	...
 #	my $seen = $link->disarm;	# {up, down, cut}: bytes since, was it cut
@@ -16,7 +16,7 @@
 # let through. Both arm() and disarm() wait until all that was asked is answered, so
 # that what belongs to a request is counted, and nothing else.
 
-package Rig::Cut;
+package Rig::Link;
 
 use strict;
 use warnings;
@@ -129,7 +129,7 @@ sub run
 		return close $near unless $far;
 		($other{$near}, $other{$far}) = ($far, $near);
 		($way{$near}, $way{$far}) = ('up', 'down');
-		@reader{ $near, $far } = (Rig::Cut::Messages->new(1), Rig::Cut::Messages->new(0));
+		@reader{ $near, $far } = (Rig::Link::Messages->new(1), Rig::Link::Messages->new(0));
 		$select->add($near, $far);
 	};
 	my $forward_messages = sub {
@@ -192,7 +192,7 @@ sub run
 	}
 }
 
-package Rig::Cut::Messages;
+package Rig::Link::Messages;
 
 # One direction of a dialogue with Postgres. What a client sends first has no type.
 # Counts what a client asked that is to be answered, and what a server answered.
