@@ -63,6 +63,7 @@ $$;
 
 drop function if exists replicache_raise_version(bigint);
 drop function if exists replicache_define(text, text, text);
+drop function if exists replicache_gone_code();
 drop function if exists replicache_hide_code(
   replicache_table, text, text, text);
 drop function if exists replicache_push_begin(

@@ -131,12 +131,12 @@ as $$
 $$;
 
 
--- replicache_gone_code() returns text
+-- replicache_purge_code() returns text
 --
 -- Internal: the query for the versions of all that can be purged and lies at $1
 -- or below.
 
-create or replace function replicache_gone_code() returns text
+create or replace function replicache_purge_code() returns text
 language sql stable set search_path from current
 as $$
   select E'select version from replicache_tombstone where version <= $1'
@@ -163,7 +163,7 @@ as $$
 begin
   return query execute 'select distinct max(version) from (select version,'
       ' (row_number() over (order by version) - 1) / $2 as step from ('
-      || replicache_gone_code() || ') as gone) as numbered'
+      || replicache_purge_code() || ') as gone) as numbered'
       ' group by step order by 1'
     using horizon, most;
 end
@@ -186,7 +186,7 @@ declare
 begin
   perform replicache_lock();
   -- The floor first: the triggers let only rows below it go.
-  execute 'select max(version) from (' || replicache_gone_code() || ') as gone'
+  execute 'select max(version) from (' || replicache_purge_code() || ') as gone'
     into highest using horizon;
   if highest is null then
     return 0;
