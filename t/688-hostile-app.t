@@ -28,7 +28,7 @@ use constant { CLIENTS => 5, PUSHES => 12 };
 
 # How often a push may be sent until it is answered by 200, and for how long. A mutation
 # that fails by what looks like the server's error takes some seconds.
-use constant { TRIES_MAX => 400, SECONDS_MAX => 45 };
+use constant { TRIES_MAX => 400, SECONDS_MAX => 150 };
 
 # Of a push that is longer than a round, others must not see the end first.
 use constant BACKLOG => 400;
@@ -199,7 +199,7 @@ sub try_out
 	my $over = workdir() . "/over$number";
 	my $seed = $SEED * 1000 + $number * 10;
 	my $meddler = Rig::Sync::background(1, sub { srand $seed + 9; return meddle($app, $database, $over) });
-	my @told = Rig::Sync::parallel(CLIENTS, sub { srand $seed + $_[0]; return live($_[0], $app, \@program) }, 300);
+	my @told = Rig::Sync::parallel(CLIENTS, sub { srand $seed + $_[0]; return live($_[0], $app, \@program) }, 600);
 	spew($over, '');
 	Rig::Sync::collect($meddler, 60);
 

@@ -188,27 +188,46 @@ language plpgsql volatile security definer set search_path from current
 set client_min_messages = warning
 as $$
 declare
+  -- Of a table that is locked, as by a migration, what it has can't be read, and
+  -- pushes wait for this.
+  patience constant text := '10ms';
+  usual constant text := current_setting('lock_timeout');
   now text := replicache_fingerprint();
-  one record;
+  changed replicache_mutator[];
+  one replicache_mutator;
 begin
   if now = (select fingerprint from replicache_examined) then
     return false;
   end if;
-  perform replicache_lock();
-  -- Of a table that is locked, as by a migration, what it has can't be read, and
-  -- all pushes wait for this.
-  perform set_config('lock_timeout', '10ms', true);
-  for one in select * from replicache_mutator order by name collate "C" loop
-    if to_regprocedure(one.function) is not null then
-      begin
-        perform replicache_register_mutator_quietly(one.name,
-          to_regprocedure(one.function), one.shared_given);
-      exception when invalid_function_definition then
-        -- It fails when it is called.
-        null;
-      end;
-    end if;
+  -- Most often nothing follows for any mutator: so without the version lock.
+  perform set_config('lock_timeout', patience, true);
+  changed := array(
+    select m
+    from replicache_mutator as m
+      cross join lateral
+        replicache_judge_mutator(to_regprocedure(m.function)) as judged
+      cross join lateral
+        (select coalesce(m.shared_given, judged.reason is null)) as s (shared)
+    where to_regprocedure(m.function) is not null
+      and (m.shared, m.closes, m.reason) is distinct from
+        (s.shared, not s.shared and judged.closes,
+         case when m.shared_given is null then judged.reason end)
+    order by m.name collate "C");
+  perform set_config('lock_timeout', usual, true);
+  if cardinality(changed) > 0 then
+    perform replicache_lock();
+    perform set_config('lock_timeout', patience, true);
+  end if;
+  foreach one in array changed loop
+    begin
+      perform replicache_register_mutator_quietly(one.name,
+        to_regprocedure(one.function), one.shared_given);
+    exception when invalid_function_definition then
+      -- It fails when it is called.
+      null;
+    end;
   end loop;
+  perform set_config('lock_timeout', usual, true);
   insert into replicache_examined values (true, now)
     on conflict (only_row) do update set fingerprint = excluded.fingerprint;
   return true;
