@@ -345,10 +345,30 @@ batch_plan_is_single(const struct batch_round *round)
 	return round->plan.group_count == 1;
 }
 
+/* Notes in PACE that LOAD mutations took MS. True if it is by chance that they
+ * were late. */
+static bool
+is_chance(struct batch_pace *pace, size_t load, int64_t ms)
+{
+	if (ms <= BATCH_SHARE_MS) {
+		pace->late = false;
+		if (pace->held < load)
+			pace->held = load;
+		return false;
+	}
+	if (load <= pace->held && ms <= BATCH_CHANCE_MS && !pace->late) {
+		pace->late = true;
+		return true;
+	}
+	pace->held = 0;
+	return false;
+}
+
 void
 batch_plan_learn(struct batch_round *round, int64_t ms)
 {
 	const struct apply_plan *plan = &round->plan;
+	int64_t now = clock_ms();
 	size_t largest = 0, load, bound;
 	struct batch_pace *pace;
 
@@ -360,14 +380,19 @@ batch_plan_learn(struct batch_round *round, int64_t ms)
 		return;
 	load = round->loads[largest].mutations;
 	bound = bound_mutations(round, plan->groups[largest].id);
+	pace = &round->context->paces[place_of(plan->groups[largest].id)];
+	if (pace->until <= now)
+		*pace = (struct batch_pace){
+		    .most = BATCH_PACE_FIRST, .until = now + BATCH_SUSPECT_MS};
+	if (is_chance(pace, load, ms))
+		return;
 	if (ms <= BATCH_SHARE_MS && load < bound)
 		return;
-	pace = &round->context->paces[place_of(plan->groups[largest].id)];
 	pace->most =
 	    (size_t)((int64_t)load * BATCH_SHARE_MS / (ms < 1 ? 1 : ms));
 	if (pace->most > load * GROWTH)
 		pace->most = load * GROWTH;
 	if (pace->most < 1)
 		pace->most = 1;
-	pace->until = clock_ms() + BATCH_SUSPECT_MS;
+	pace->until = now + BATCH_SUSPECT_MS;
 }

@@ -45,9 +45,16 @@ struct batch_client {
 /* A group's first part: it is not known yet how slow its mutators are. */
 #define BATCH_PACE_FIRST 128
 
+/* What took longer than BATCH_SHARE_MS, but not so long, may be by chance,
+ * where the machine was busy or args were large: once is passed over, if the
+ * group had as many mutations done in time before. */
+#define BATCH_CHANCE_MS (4 * BATCH_SHARE_MS)
+
 /* How fast a client group is, in the place its hash has. */
 struct batch_pace {
 	size_t most;   /* mutations in a transaction */
+	size_t held;   /* as many were done in time at once */
+	bool late;     /* but the last ones were not */
 	int64_t until; /* clock_ms(): forgotten then */
 };
 
