@@ -351,6 +351,18 @@ from public.kinds as t), 'plain types as they are, others as JSON');
 	my $revision = revision();
 	call(q(replicache_register_mutator('m', 'either(json)')));
 	is(revision(), $revision, 'again, nothing');
+	# Looked through again. Many take seconds, for which nobody is to wait.
+	my $held = q(select count(*) from pg_locks where pid = pg_backend_pid() and relation = 'replicache_version_lock'::regclass);
+	for my $case ([ 'select 1', 0, 't' ], [ q(select set_config('a.b', 'c', true)), 1, 'f' ], [ q(select set_config('a.b', 'd', true)), 0, 'f' ], [ 'select 2', 1, 't' ]) {
+		my ($does, $locks, $shared) = @$case;
+		$session->query("create or replace function either(args json) returns void language sql as \$\$ $does \$\$");
+		$session->query('begin');
+		is($session->value('select replicache_examine()'), 't', "replaced by $does: looked through");
+		is($session->value($held), $locks, $locks ? 'it takes the lock to write that it is another' : 'without the lock');
+		$session->query('commit');
+		is($session->value(q(select shared from replicache_mutator where name = 'm')), $shared, 'and what it is is known');
+		is($session->value('select replicache_examine()'), 'f', 'not again');
+	}
 	call(q(replicache_unregister_mutator('m')));
 	is($found->('m'), undef, 'unregistered');
 	cmp_ok(revision(), '>', $revision, 'a change is another revision');
