@@ -123,6 +123,9 @@ begin
 		from (select distinct a.who from history_asker as a) as a, history_rows(a.who, '') as r
 		where r.key !~ '^(shared|kept)/'
 		on conflict do nothing;
+	-- A note that is deleted stays in its table, and so in the audience.
+	insert into was_seen select viewer, 'note/' || id from note_audience
+		where synced('note') on conflict do nothing;
 end $$;
 
 -- Ordinary mutators.
