@@ -91,7 +91,7 @@ log_enabled(enum log_level level)
 }
 
 /* A byte of a text, or the C0 control or longer character that starts there,
- * as JSON has it: its length. What is no UTF-8 has no such form. */
+ * as JSON has it: its length. Invalid UTF-8 has no such form. */
 static size_t
 escape_json(struct printable *text, char out[PIECE_MAX])
 {

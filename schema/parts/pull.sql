@@ -94,7 +94,7 @@ $$;
 -- columns mean nothing then) and the columns of the value, in no order.
 --
 -- A view is joined to its table by the primary key. A row that the view leaves
--- out is gone. To read all rows of a view that hands on the table's column
+-- out is gone. To read all rows of a view that includes the table's column
 -- `deleted`, the table is not needed: that is faster. To read a few, the view
 -- is asked for each of them (offset 0 keeps the planner from turning that into
 -- a join): the way to a single row of a view is short, also where its rows are
